@@ -1,0 +1,22 @@
+"""Text in, audio frames out: the engine's public face. It knows no socket, no HTTP and no user."""
+
+from engine.errors import EngineError, EngineStopped, Overloaded, SpeechError, UnknownVoice
+from engine.models.base import SpeechModel
+from engine.speech import Frame, ModelInfo, Sampling, Segment, StreamId, StreamOptions, Voice, WordTime
+
+__all__ = [
+    "EngineError",
+    "EngineStopped",
+    "Frame",
+    "ModelInfo",
+    "Overloaded",
+    "Sampling",
+    "Segment",
+    "SpeechError",
+    "SpeechModel",
+    "StreamId",
+    "StreamOptions",
+    "UnknownVoice",
+    "Voice",
+    "WordTime",
+]

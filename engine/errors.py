@@ -1,0 +1,29 @@
+"""What can go wrong in the engine, as types that the rooms above translate for their own wires."""
+
+
+class EngineError(Exception):
+    """Base of every error that the engine raises on purpose. Its text is fit to be shown to a client."""
+
+
+class Overloaded(EngineError):
+    """Every stream slot is taken: nothing was admitted, come back after ``retry_after`` seconds."""
+
+    def __init__(self, open_streams: int, limit: int, retry_after: float = 1.0) -> None:
+        super().__init__(f"{open_streams} of {limit} streams are open; try again in {retry_after:g} s")
+        self.retry_after = retry_after
+
+
+class EngineStopped(EngineError):
+    """The engine is not running (not started, draining, or its worker has died)."""
+
+
+class UnknownVoice(EngineError):
+    """A voice id that the model does not have."""
+
+    def __init__(self, voice: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"unknown voice {voice!r}; this model has {', '.join(known)}")
+        self.voice = voice
+
+
+class SpeechError(EngineError):
+    """The model could not speak one segment. Ends that stream and no other."""

@@ -1,0 +1,1 @@
+"""The models that speak, one file or folder for each family, behind one small protocol."""

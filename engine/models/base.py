@@ -1,0 +1,44 @@
+"""What the engine asks of a model that speaks."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from engine.errors import SpeechError
+from engine.speech import Frame, ModelInfo, Segment, StreamId, StreamOptions
+
+
+class SpeechModel(Protocol):
+    """A model that speaks many streams at once, one frame at a time.
+
+    All calls come from one thread, which may be another one than the thread that made the object. A model
+    keeps what it needs of a stream (what it said before, what is left to say) under the stream's id, from the
+    first :meth:`prefill` until :meth:`release`. It need not be fair or in time: the scheduler is.
+    """
+
+    @property
+    def info(self) -> ModelInfo:
+        """Fixed facts; valid as soon as the object exists."""
+        ...
+
+    def warm(self) -> None:
+        """Do once whatever would make the first stream slower than the second."""
+        ...
+
+    def prefill(self, stream: StreamId, segment: Segment, options: StreamOptions) -> None:
+        """Admit the next segment of a stream. Only called when the stream has no unspoken segment.
+
+        Raises :class:`SpeechError` if the segment cannot be spoken; the stream is then released.
+        """
+        ...
+
+    def step(self, streams: Sequence[StreamId]) -> Sequence[Frame | SpeechError]:
+        """Advance each stream by one frame; results stand in the order of ``streams``.
+
+        Each stream has a segment that was prefilled and whose last frame has not been returned. A stream that
+        fails gets its error in its place and leaves the others alone.
+        """
+        ...
+
+    def release(self, stream: StreamId) -> None:
+        """Forget the stream. Never fails, also for a stream that was never prefilled."""
+        ...

@@ -1,0 +1,1 @@
+"""The wires: HTTP, WebSocket, the demo page and the command line."""
