@@ -1,10 +1,13 @@
 """Text in, audio frames out: the engine's public face. It knows no socket, no HTTP and no user."""
 
+from engine.engine import Engine, EngineConfig, Utterance
 from engine.errors import EngineError, EngineStopped, Overloaded, SpeechError, UnknownVoice
 from engine.models.base import SpeechModel
 from engine.speech import Frame, ModelInfo, Sampling, Segment, StreamId, StreamOptions, Voice, WordTime
 
 __all__ = [
+    "Engine",
+    "EngineConfig",
     "EngineError",
     "EngineStopped",
     "Frame",
@@ -17,6 +20,7 @@ __all__ = [
     "StreamId",
     "StreamOptions",
     "UnknownVoice",
+    "Utterance",
     "Voice",
     "WordTime",
 ]

@@ -1,0 +1,263 @@
+"""The engine's asyncio face: utterances that are told segments and give back frames."""
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+from engine.errors import EngineStopped, SpeechError, UnknownVoice
+from engine.models.base import SpeechModel
+from engine.speech import Frame, ModelInfo, Segment, StreamId, StreamOptions
+from engine.worker import Delivery, Worker
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """Limits of an engine.
+
+    ``max_streams`` None lets in as many as half of this machine can speak in real time, measured at the
+    start. ``max_ahead``: seconds by which a paced stream may be ahead of its listener. ``max_untaken``:
+    seconds of audio kept for a consumer that does not pick it up.
+    """
+
+    max_streams: int | None = None
+    max_ahead: float = 10.0
+    max_untaken: float = 2.0
+
+
+class Engine:
+    """Speaks many utterances at once with one model, which lives on a thread of its own.
+
+    All methods belong to the event loop on which :meth:`start` ran, and none of them blocks it.
+    """
+
+    def __init__(self, make_model: Callable[[], SpeechModel], config: EngineConfig | None = None) -> None:
+        self.config = config or EngineConfig()
+        self._make_model = make_model
+        self._ids = itertools.count(1)
+        self._utterances: dict[StreamId, Utterance] = {}
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._info: ModelInfo | None = None
+        self._stopped: EngineStopped | None = EngineStopped("the engine has not been started")
+        self._worker: Worker
+        self._loop: asyncio.AbstractEventLoop
+
+    async def start(self) -> None:
+        """Load and warm the model. Raises whatever kept the model from loading."""
+        self._loop = asyncio.get_running_loop()
+        loaded: asyncio.Future[ModelInfo] = self._loop.create_future()
+
+        def report(result: ModelInfo | BaseException) -> None:
+            if isinstance(result, BaseException):
+                self._post(loaded.set_exception, result)
+            else:
+                self._post(loaded.set_result, result)
+
+        self._worker = Worker(
+            self._make_model,
+            max_streams=self.config.max_streams,
+            max_ahead=self.config.max_ahead,
+            max_untaken=self.config.max_untaken,
+            deliver=lambda deliveries: self._post(self._deliver, deliveries),
+            died=lambda error: self._post(self._fail, EngineStopped(f"the engine's worker died: {error!r}")),
+        )
+        self._worker.start(report)
+        self._info = await loaded
+        self._stopped = None
+
+    async def drain(self, grace: float) -> None:
+        """Refuse new utterances and wait up to ``grace`` seconds for those under way."""
+        if self._stopped is None:
+            self._stopped = EngineStopped("the server is shutting down")
+        try:
+            async with asyncio.timeout(grace):
+                await self._empty.wait()
+        except TimeoutError:
+            pass
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """:meth:`drain`, then end what is left with :class:`EngineStopped`, and the worker with it."""
+        await self.drain(grace)
+        if self._info is None:
+            return
+        self._fail(EngineStopped("the server is shutting down"))
+        self._worker.stop()
+        await asyncio.to_thread(self._worker.join)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def ready(self) -> bool:
+        """Whether :meth:`open` would be listened to at all."""
+        return self._stopped is None
+
+    @property
+    def info(self) -> ModelInfo:
+        """Facts about the loaded model. Raises :class:`EngineStopped` before it is."""
+        if self._info is None:
+            raise EngineStopped("the engine has not been started")
+        return self._info
+
+    @property
+    def max_streams(self) -> int:
+        """How many utterances may be open at once."""
+        return self._worker.max_streams
+
+    @property
+    def open_streams(self) -> int:
+        """How many utterances are open now."""
+        return len(self._utterances)
+
+    def open(self, options: StreamOptions, arrived: asyncio.Event | None = None) -> "Utterance":
+        """Admit a new utterance, which sets ``arrived`` whenever it has something new to tell.
+
+        Raises :class:`UnknownVoice`, :class:`engine.Overloaded` or :class:`EngineStopped`.
+        """
+        if self._stopped is not None:
+            raise self._stopped
+        for voice in options.voices:
+            if voice not in self.info.voice_ids:
+                raise UnknownVoice(voice, self.info.voice_ids)
+        stream = StreamId(next(self._ids))
+        self._worker.open(stream, options)
+        utterance = Utterance(
+            stream, self._worker, self.info.sample_rate, self._forget, arrived or asyncio.Event()
+        )
+        self._utterances[stream] = utterance
+        self._empty.clear()
+        return utterance
+
+    def _post(self, call: Callable[..., None], *args: object) -> None:
+        """Run ``call`` on the event loop, from the worker's thread; a closed loop has nobody left to tell."""
+        try:
+            self._loop.call_soon_threadsafe(call, *args)
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
+
+    def _deliver(self, deliveries: Sequence[Delivery]) -> None:
+        for stream, outcome in deliveries:
+            if utterance := self._utterances.get(stream):
+                utterance._receive(outcome)
+
+    def _fail(self, error: EngineStopped) -> None:
+        self._stopped = error
+        for utterance in list(self._utterances.values()):
+            utterance._receive(error)
+
+    def _forget(self, stream: StreamId) -> None:
+        self._utterances.pop(stream, None)
+        if not self._utterances:
+            self._empty.set()
+
+
+class Utterance:
+    """One stream of speech: segments go in with :meth:`say`, frames come out by async iteration.
+
+    Iteration ends after :meth:`finish` once everything said has been spoken, or after :meth:`cancel`; it
+    raises the :class:`SpeechError` or :class:`EngineStopped` that ended the stream early, after the frames
+    that were ready before it. Word times of the frames count from the first sample of the utterance.
+
+    A consumer that waits for other things too polls :meth:`take` and :attr:`done` when ``arrived`` is set.
+    """
+
+    def __init__(
+        self,
+        stream: StreamId,
+        worker: Worker,
+        sample_rate: int,
+        forget: Callable[[StreamId], None],
+        arrived: asyncio.Event,
+    ) -> None:
+        self.id = stream
+        self._worker = worker
+        self._sample_rate = sample_rate
+        self._forget = forget
+        self._frames: deque[Frame] = deque()
+        self._arrived = arrived
+        self._unspoken = 0  # segments said whose last frame has not arrived
+        self._segment_start = 0.0  # seconds of the utterance before the segment that is arriving
+        self._seconds = 0.0
+        self._finished = False
+        self._closed = False
+        self._error: SpeechError | EngineStopped | None = None
+
+    def say(self, segment: Segment) -> None:
+        """Speak ``segment`` after all that was said before. Raises RuntimeError after :meth:`finish`."""
+        if self._finished:
+            raise RuntimeError("say() after finish()")
+        if not self._closed:
+            self._unspoken += 1
+            self._worker.say(self.id, segment)
+
+    def finish(self) -> None:
+        """Nothing more will be said. Idempotent."""
+        self._finished = True
+        self._arrived.set()
+
+    def cancel(self) -> None:
+        """Drop what is not yet taken, free the slot, end the iteration. Idempotent, effective at once."""
+        self._finished = True
+        self._frames.clear()
+        self._close()
+
+    def take(self) -> Frame | None:
+        """The next frame if there is one. Raises what ended the stream early."""
+        if self._frames:
+            frame = self._frames.popleft()
+            self._worker.taken(self.id, len(frame.pcm) / self._sample_rate)
+            return frame
+        if self._error is not None:
+            raise self._error
+        return None
+
+    @property
+    def done(self) -> bool:
+        """Whether no frame will come any more: cancelled, or finished and spoken to the end."""
+        if not self._closed and self._finished and not self._frames and self._unspoken == 0:
+            self._close()
+        return self._closed and not self._frames and self._error is None
+
+    def __aiter__(self) -> AsyncIterator[Frame]:
+        return self
+
+    async def __anext__(self) -> Frame:
+        while (frame := self.take()) is None:
+            if self.done:
+                raise StopAsyncIteration
+            self._arrived.clear()
+            await self._arrived.wait()
+        return frame
+
+    def _receive(self, outcome: Frame | SpeechError | EngineStopped) -> None:
+        if self._closed:
+            return
+        if isinstance(outcome, Frame):
+            words = tuple(
+                replace(word, start=word.start + self._segment_start, end=word.end + self._segment_start)
+                for word in outcome.words
+            )
+            self._frames.append(replace(outcome, words=words))
+            self._seconds += len(outcome.pcm) / self._sample_rate
+            if outcome.last:
+                self._unspoken -= 1
+                self._segment_start = self._seconds
+            self._arrived.set()
+        else:
+            self._error = outcome
+            self._close()
+
+    def _close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._worker.close(self.id)
+            self._forget(self.id)
+        self._arrived.set()

@@ -1,0 +1,139 @@
+"""Which streams run in the next step: pure decisions, with no clock, thread or tensor of its own.
+
+Every stream has a playout deadline, the moment its listener runs dry. A stream that is silent comes first,
+then the one that is nearest to running dry; one that is seconds ahead waits, which is what leaves the machine
+to the next caller's first frame and makes an interruption cheap. Streams that nobody listens to live
+(``paced=False``) are not held back, but once ahead they only take what is left.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.errors import Overloaded
+from engine.speech import StreamId
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerConfig:
+    """Limits of a :class:`Scheduler`.
+
+    ``max_streams`` may be open at once; ``max_batch`` run in one step. A paced stream is held back at
+    ``max_ahead`` seconds before its listener runs dry, any stream at ``max_untaken`` seconds of audio that
+    nobody has taken from the engine yet.
+    """
+
+    max_streams: int
+    max_batch: int
+    max_ahead: float = 10.0
+    max_untaken: float = 2.0
+
+
+class Plan(NamedTuple):
+    """What to do next: prefill one stream's next segment (it is in ``step`` too), then step these streams.
+
+    With nothing to do, ``wake_at`` is when a held-back stream becomes due (None: only an event can tell).
+    """
+
+    prefill: StreamId | None
+    step: tuple[StreamId, ...]
+    wake_at: float | None
+
+
+@dataclass(slots=True)
+class _Stream:
+    paced: bool
+    waiting: int = 0  # segments queued, not yet prefilled
+    speaking: bool = False  # a prefilled segment has frames left
+    dry_at: float | None = None  # when the listener runs out of what was produced
+    untaken: float = 0.0  # seconds produced that the consumer has not picked up
+    ready_at: float = 0.0  # since when there has been something to do
+
+    @property
+    def has_work(self) -> bool:
+        return self.speaking or self.waiting > 0
+
+
+class Scheduler:
+    """Orders the streams of one model by playout deadline. Times are seconds of any one monotonic clock."""
+
+    def __init__(self, config: SchedulerConfig) -> None:
+        self.config = config
+        self._streams: dict[StreamId, _Stream] = {}
+
+    def __len__(self) -> int:
+        """How many streams are open."""
+        return len(self._streams)
+
+    def __contains__(self, stream: StreamId) -> bool:
+        return stream in self._streams
+
+    def open(self, stream: StreamId, *, paced: bool) -> None:
+        """Admit a stream, or raise :class:`Overloaded`."""
+        if len(self._streams) >= self.config.max_streams:
+            raise Overloaded(len(self._streams), self.config.max_streams)
+        self._streams[stream] = _Stream(paced)
+
+    def close(self, stream: StreamId) -> None:
+        """Free the stream's slot at once, whatever it was doing."""
+        self._streams.pop(stream, None)
+
+    def queue(self, stream: StreamId, now: float) -> None:
+        """One more segment of the stream waits to be spoken."""
+        state = self._streams[stream]
+        if not state.has_work:
+            state.ready_at = now
+        state.waiting += 1
+
+    def prefilled(self, stream: StreamId) -> None:
+        """The stream's next segment is in the model."""
+        if state := self._streams.get(stream):
+            state.waiting -= 1
+            state.speaking = True
+
+    def stepped(self, stream: StreamId, seconds: float, *, last: bool, now: float) -> None:
+        """The stream advanced by a frame of ``seconds``; ``last`` ends its segment.
+
+        A listener who had run dry hears the frame from ``now`` on.
+        """
+        if state := self._streams.get(stream):
+            dry_at = now if state.dry_at is None else max(state.dry_at, now)
+            state.dry_at = dry_at + seconds
+            state.untaken += seconds
+            state.speaking = not last
+
+    def taken(self, stream: StreamId, seconds: float) -> None:
+        """The consumer picked up ``seconds`` of audio."""
+        if state := self._streams.get(stream):
+            state.untaken = max(0.0, state.untaken - seconds)
+
+    def plan(self, now: float) -> Plan:
+        """Decide what runs next. Changes nothing: report back with :meth:`prefilled` and :meth:`stepped`."""
+        due: list[tuple[int, float, StreamId]] = []
+        wake_at: float | None = None
+        config = self.config
+        for stream, state in self._streams.items():
+            if not state.has_work or state.untaken >= config.max_untaken:
+                continue
+            if state.dry_at is None or state.dry_at <= now:
+                since = state.ready_at if state.dry_at is None else max(state.ready_at, state.dry_at)
+                due.append((0, since, stream))
+                continue
+            due_at = state.dry_at - config.max_ahead
+            if due_at <= now:
+                due.append((1, state.dry_at, stream))
+            elif state.paced:
+                wake_at = due_at if wake_at is None else min(wake_at, due_at)
+            else:
+                due.append((2, state.dry_at, stream))
+        due.sort()
+        prefill: StreamId | None = None
+        step: list[StreamId] = []
+        for _, _, stream in due:
+            if len(step) == config.max_batch:
+                break
+            if not self._streams[stream].speaking:
+                if prefill is not None:
+                    continue  # one prefill a step: the frames of the others must not wait for a second one
+                prefill = stream
+            step.append(stream)
+        return Plan(prefill, tuple(step), None if step else wake_at)

@@ -1,0 +1,214 @@
+"""The thread that owns a model and turns the scheduler's crank."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.errors import SpeechError
+from engine.models.base import SpeechModel
+from engine.scheduler import Scheduler, SchedulerConfig
+from engine.speech import Frame, ModelInfo, Segment, StreamId, StreamOptions
+
+log = logging.getLogger(__name__)
+
+CALIBRATION_TEXT = "The parrot sat on the tall mast and told the whole harbour what it had heard."
+LOAD_LIMIT = 0.5  # share of real time that admitted streams may ask of the model; the rest absorbs bursts
+MIN_CAPACITY, MAX_CAPACITY = 4, 512
+
+
+class Delivery(NamedTuple):
+    """What became of one stream in a step: its next frame, or the error that ended it."""
+
+    stream: StreamId
+    outcome: Frame | SpeechError
+
+
+@dataclass(slots=True)
+class _Work:
+    options: StreamOptions
+    segments: deque[Segment]
+
+
+class Worker:
+    """Runs one model on its own thread.
+
+    Streams are opened, fed and closed from any thread; those calls only touch the scheduler under a lock that
+    is never held while the model computes. ``deliver`` is called on the worker's thread with the outcomes of
+    each step, ``died`` with the exception if the thread ends by itself.
+    """
+
+    def __init__(
+        self,
+        make_model: Callable[[], SpeechModel],
+        *,
+        max_streams: int | None,
+        max_ahead: float,
+        max_untaken: float,
+        deliver: Callable[[Sequence[Delivery]], None],
+        died: Callable[[BaseException], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._make_model = make_model
+        self._limits = (max_streams, max_ahead, max_untaken)
+        self._deliver = deliver
+        self._died = died
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._scheduler: Scheduler
+        self._work: dict[StreamId, _Work] = {}
+        self._released: list[StreamId] = []
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="parrotfish-engine", daemon=True)
+        self._loaded: Callable[[ModelInfo | BaseException], None]
+
+    def start(self, loaded: Callable[[ModelInfo | BaseException], None]) -> None:
+        """Start the thread. ``loaded`` is called on it once: with the warm model's facts, or what failed."""
+        self._loaded = loaded
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end after the step it is in."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the thread to end."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    @property
+    def max_streams(self) -> int:
+        """How many streams are let in; valid once loaded."""
+        return self._scheduler.config.max_streams
+
+    def open(self, stream: StreamId, options: StreamOptions) -> None:
+        """Admit a stream or raise :class:`engine.Overloaded`."""
+        with self._changed:
+            self._scheduler.open(stream, paced=options.paced)
+            self._work[stream] = _Work(options, deque())
+
+    def say(self, stream: StreamId, segment: Segment) -> None:
+        """Queue a segment of an open stream; ignored if the stream is closed by now."""
+        with self._changed:
+            if work := self._work.get(stream):
+                work.segments.append(segment)
+                self._scheduler.queue(stream, self._clock())
+                self._changed.notify()
+
+    def taken(self, stream: StreamId, seconds: float) -> None:
+        """The consumer picked up ``seconds`` of a stream's audio."""
+        with self._changed:
+            self._scheduler.taken(stream, seconds)
+            self._changed.notify()
+
+    def close(self, stream: StreamId) -> None:
+        """Free a stream's slot now; the model forgets it before its next step. Idempotent."""
+        with self._changed:
+            self._drop(stream)
+            self._changed.notify()
+
+    def _drop(self, stream: StreamId) -> None:
+        if self._work.pop(stream, None):
+            self._scheduler.close(stream)
+            self._released.append(stream)
+
+    def _run(self) -> None:
+        try:
+            model = self._make_model()
+            model.warm()
+            max_streams, max_ahead, max_untaken = self._limits
+            limit = self._measure_capacity(model) if max_streams is None else max_streams
+            self._scheduler = Scheduler(SchedulerConfig(limit, model.info.max_batch, max_ahead, max_untaken))
+        except BaseException as error:
+            self._loaded(error)
+            return
+        self._loaded(model.info)
+        try:
+            while self._turn(model):
+                pass
+        except BaseException as error:
+            log.exception("the engine's worker died")
+            self._died(error)
+
+    def _measure_capacity(self, model: SpeechModel) -> int:
+        """How many listeners this machine can keep in real time, from one sentence spoken alone."""
+        stream, seconds, started = StreamId(0), 0.0, self._clock()
+        model.prefill(stream, Segment(CALIBRATION_TEXT), StreamOptions((model.info.default_voice,)))
+        last = False
+        while not last:
+            (frame,) = model.step((stream,))
+            if isinstance(frame, SpeechError):
+                raise frame
+            seconds += len(frame.pcm) / model.info.sample_rate
+            last = frame.last
+        model.release(stream)
+        real_time_factor = max(self._clock() - started, 1e-6) / seconds
+        return min(max(int(LOAD_LIMIT / real_time_factor), MIN_CAPACITY), MAX_CAPACITY)
+
+    def _turn(self, model: SpeechModel) -> bool:
+        """Wait for something to do and do it; False when asked to stop."""
+        with self._changed:
+            while True:
+                if self._stopping:
+                    return False
+                released, self._released = self._released, []
+                now = self._clock()
+                plan = self._scheduler.plan(now)
+                if released or plan.step:
+                    break
+                self._changed.wait(None if plan.wake_at is None else plan.wake_at - now)
+            prefill = None
+            if plan.prefill is not None:
+                work = self._work[plan.prefill]
+                prefill = (work.segments.popleft(), work.options)
+        for stream in released:
+            model.release(stream)
+        deliveries: list[Delivery] = []
+        step = list(plan.step)
+        if plan.prefill is not None and prefill is not None:
+            try:
+                model.prefill(plan.prefill, *prefill)
+            except Exception as error:
+                step.remove(plan.prefill)
+                deliveries.append(Delivery(plan.prefill, _speech_error(error)))
+        deliveries += self._step(model, step)
+        self._record(model, plan.prefill, deliveries)
+        return True
+
+    def _step(self, model: SpeechModel, streams: Sequence[StreamId]) -> list[Delivery]:
+        if not streams:
+            return []
+        try:
+            outcomes: Sequence[Frame | SpeechError] = model.step(streams)
+        except Exception as error:  # the whole batch is lost, but only this batch
+            outcomes = [_speech_error(error)] * len(streams)
+        return [Delivery(*pair) for pair in zip(streams, outcomes, strict=True)]
+
+    def _record(self, model: SpeechModel, prefilled: StreamId | None, deliveries: Sequence[Delivery]) -> None:
+        """Tell the scheduler what happened; hand out the outcomes, but none of a stream closed meanwhile."""
+        with self._changed:
+            now = self._clock()
+            if prefilled is not None:
+                self._scheduler.prefilled(prefilled)
+            alive = [delivery for delivery in deliveries if delivery.stream in self._work]
+            for stream, outcome in alive:
+                if isinstance(outcome, Frame):
+                    seconds = len(outcome.pcm) / model.info.sample_rate
+                    self._scheduler.stepped(stream, seconds, last=outcome.last, now=now)
+                else:
+                    self._drop(stream)
+        if alive:
+            self._deliver(alive)
+
+
+def _speech_error(error: Exception) -> SpeechError:
+    """An error of the model as one that may be shown to a client; surprises are logged, not leaked."""
+    if isinstance(error, SpeechError):
+        return error
+    log.error("the model failed", exc_info=error)
+    return SpeechError("the model failed on this text")
