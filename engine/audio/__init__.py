@@ -1,1 +1,20 @@
-"""From a model's samples to the bytes of a format: resampling, level, and the streaming encoders."""
+"""From a model's samples to bytes that somebody can play: level, sample rate, container; and back."""
+
+from engine.audio.decoding import DecodeError, decode
+from engine.audio.formats import Container, FormatError, OutputFormat, output_format
+from engine.audio.level import Leveler, loudness
+from engine.audio.resample import Resampler
+from engine.audio.stream import AudioStream
+
+__all__ = [
+    "AudioStream",
+    "Container",
+    "DecodeError",
+    "FormatError",
+    "Leveler",
+    "OutputFormat",
+    "Resampler",
+    "decode",
+    "loudness",
+    "output_format",
+]
