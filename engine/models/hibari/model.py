@@ -1,0 +1,114 @@
+"""The bundled voice as the engine sees it: streams that speak one segment after the other, in frames."""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from engine.errors import SpeechError
+from engine.models.hibari.network import Network
+from engine.models.hibari.phrase import Phrase, silence, speak
+from engine.models.hibari.presets import DEFAULT_VOICE, LOUDNESS, PRESETS, Preset
+from engine.models.hibari.reading import Reader
+from engine.models.hibari.stream import FRAME_HOPS, Stream
+from engine.models.hibari.synthesis import HOP, SAMPLE_RATE, Synthesizer
+from engine.speech import Frame, ModelInfo, Segment, StreamId, StreamOptions
+
+_SLOWEST, _FASTEST = 0.5, 2.0
+_PHONEMES_PER_SECOND = 19
+_PHRASE_SECONDS = 4.7  # the network adds 0.6 s of silence, and takes 5 ms for each second
+_UNSPEAKABLE_HOPS = 12  # what is heard of text without anything to say: 150 ms of silence
+
+_log = logging.getLogger(__name__)
+
+_INFO = ModelInfo(
+    name="hibari",
+    sample_rate=SAMPLE_RATE,
+    frame_samples=FRAME_HOPS * HOP,
+    max_batch=4,
+    loudness=LOUDNESS,
+    voices=tuple(preset.voice for preset in PRESETS.values()),
+    default_voice=DEFAULT_VOICE,
+    languages=("en",),
+)
+
+
+class HibariModel:
+    """The bundled voice: a 7.9 MB network on the CPU, with ``threads`` threads for each of its runs.
+
+    English only; the voices are those of :mod:`~engine.models.hibari.presets`. A segment is spoken in phrases
+    of at most some 5 s: prefill runs the network for the first, steps run it for the others when they come
+    near, and the sound is computed 100 ms at a time. ``[word](/phonemes/)`` in the text sets a pronunciation.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._network = Network(threads)
+        self._reader = Reader(self._network.knows)
+        self._streams: dict[StreamId, Stream] = {}
+
+    @property
+    def info(self) -> ModelInfo:
+        """Fixed facts: 24 kHz, frames of 100 ms, the voices."""
+        return _INFO
+
+    def warm(self) -> None:
+        """Say something, with a word that is in no lexicon, so that all parts of the model are loaded."""
+        stream = StreamId(-1)
+        self.prefill(stream, Segment("Hello, gronkulous world."), StreamOptions((DEFAULT_VOICE,)))
+        self.step([stream])
+        self.release(stream)
+
+    def prefill(self, stream: StreamId, segment: Segment, options: StreamOptions) -> None:
+        """Read the segment's first sentence and run the network for its first phrase."""
+        voice = options.voice(segment.speaker)
+        preset = PRESETS.get(voice)
+        if preset is None:
+            raise SpeechError(f"unknown voice {voice!r}; this model has {', '.join(PRESETS)}")
+        state = self._streams.get(stream) or Stream(Synthesizer(_noise(stream, options.sampling.seed)))
+        self._streams[stream] = state
+        speed = min(max(options.speed, _SLOWEST), _FASTEST)
+        state.begin(self._phrases(segment, preset, speed))
+        try:
+            state.prepare()
+        except Exception as error:
+            raise self._failed(stream, error) from error
+
+    def step(self, streams: Sequence[StreamId]) -> list[Frame | SpeechError]:
+        """The next 100 ms of each stream."""
+        results: list[Frame | SpeechError] = []
+        for stream in streams:
+            try:
+                results.append(self._streams[stream].next_frame())
+            except Exception as error:
+                results.append(self._failed(stream, error))
+        self._look_ahead(streams)
+        return results
+
+    def release(self, stream: StreamId) -> None:
+        """Forget the stream."""
+        self._streams.pop(stream, None)
+
+    def _look_ahead(self, streams: Sequence[StreamId]) -> None:
+        """Run the network for the stream that needs it first: one at most, for no step to take long."""
+        near = [state for stream in streams if (state := self._streams.get(stream)) and state.wants_phrase]
+        if near:
+            min(near, key=lambda state: state.hops_left).prepare()
+
+    def _phrases(self, segment: Segment, preset: Preset, speed: float) -> Iterator[Phrase]:
+        limit = int(_PHRASE_SECONDS * _PHONEMES_PER_SECOND * speed * preset.pace)
+        spoken = False
+        for reading in self._reader.read(segment.text, segment.open_ended, limit):
+            yield speak(self._network, reading, preset, speed)
+            spoken = True
+        if not spoken:
+            yield silence(_UNSPEAKABLE_HOPS)
+
+    def _failed(self, stream: StreamId, error: Exception) -> SpeechError:
+        _log.error("stream %d cannot be spoken", stream, exc_info=error)
+        self.release(stream)
+        return SpeechError(f"the text could not be spoken ({type(error).__name__})")
+
+
+def _noise(stream: StreamId, seed: int | None) -> np.random.Generator:
+    """The noise of a stream: its own, and the same each time."""
+    return np.random.default_rng(abs(stream if seed is None else seed))

@@ -1,0 +1,102 @@
+"""One stretch of speech between two silences: what the network predicted, trimmed and timed."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.models.hibari.network import Network
+from engine.models.hibari.presets import Preset
+from engine.models.hibari.reading import Reading
+from engine.models.hibari.sentences import Word
+from engine.models.hibari.synthesis import HOP_SECONDS, VOICED_HZ, Array, Spectra, join, silent
+
+_ONSET_POWER = 10 ** (
+    -50 / 10
+)  # the network's own voice speaks at about -22 dB, and sets in within a frame or two
+_DECAY_POWER = 10 ** (-60 / 10)
+_FADE_IN = np.log(np.array([0.25], np.float32))
+_FADE_OUT = np.log(np.array([0.5, 0.25], np.float32))
+_LEAD, _TRAIL = silent(1), silent(3)  # so that no window is cut off in the middle
+_EDGE_SECONDS = 0.06  # what two neighbours have of silence by their edges alone
+_HEARD_EARLY = 3  # frames by which a phoneme is heard before the network's durations say so
+_HELD_FRAMES = 40
+_HELD_FALL = 0.35
+
+
+class SpokenWord(NamedTuple):
+    """A word and when it is heard, in seconds from the first sample of its phrase."""
+
+    word: Word
+    start: float
+    end: float
+
+
+class Phrase(NamedTuple):
+    """Spectra that begin and end in silence, the words in them, and the hops of silence that follow."""
+
+    spectra: Spectra
+    words: list[SpokenWord]
+    pause_hops: int
+
+
+def speak(network: Network, reading: Reading, preset: Preset, speed: float) -> Phrase:
+    """Run the network for one reading. ``speed`` multiplies the preset's own pace."""
+    pace = speed * preset.pace
+    prediction = network.predict(reading.phonemes, pace)
+    power = prediction.spectra.power()
+    first = _heard(power, _ONSET_POWER)[0] - len(_FADE_IN)
+    last = _heard(power, _DECAY_POWER)[-1] + len(_FADE_OUT)
+    start = max(first, 0)
+    spectra = prediction.spectra[start : last + 1]
+    if reading.unfinished:
+        spectra = replace(spectra, f0=_held_up(spectra.f0))
+    edged = join(_LEAD, _faded(preset.apply(spectra)), _TRAIL)
+    seconds = (len(edged) - 2) * HOP_SECONDS
+    pause = max(reading.pause / pace - _EDGE_SECONDS, 0.0)
+    words = _word_times(
+        reading, (prediction.starts - start + len(_LEAD) - _HEARD_EARLY) * HOP_SECONDS, seconds
+    )
+    return Phrase(edged, words, round(pause / HOP_SECONDS))
+
+
+def silence(hops: int) -> Phrase:
+    """A phrase in which nothing is said."""
+    return Phrase(silent(2), [], hops)
+
+
+def _heard(power: Array, threshold: float) -> npt.NDArray[np.intp]:
+    """The frames that reach a threshold; the loudest one if there is none."""
+    return np.flatnonzero(power >= min(threshold, power.max()))
+
+
+def _held_up(f0: Array) -> Array:
+    """Half a second of melody that falls less far below its middle than it would at the end of a sentence."""
+    voiced = f0 > VOICED_HZ
+    if not voiced.any():
+        return f0
+    middle = np.log(np.median(f0[voiced]))
+    hold = np.linspace(0, 1, _HELD_FRAMES)[-len(f0) :]
+    hold = np.concatenate([np.zeros(len(f0) - len(hold)), hold])
+    height = np.log(np.maximum(f0, 1)) - middle
+    held = np.where(height < 0, height * (1 - hold * (1 - _HELD_FALL)), height)
+    return np.where(voiced, np.exp(middle + held), 0).astype(np.float32)
+
+
+def _faded(spectra: Spectra) -> Spectra:
+    """The first and the last frames quieter, for speech to come out of silence and go back to it."""
+    gain = np.zeros(len(spectra), np.float32)
+    gain[: len(_FADE_IN)] = _FADE_IN
+    gain[-len(_FADE_OUT) :] = _FADE_OUT[-len(gain) :]
+    return spectra.louder(gain[:, None])
+
+
+def _word_times(reading: Reading, starts: npt.NDArray[np.float64], seconds: float) -> list[SpokenWord]:
+    """Words from their first phoneme to their last. Phoneme ``i`` lies between ``starts[i]`` and the next."""
+    spans: dict[Word, tuple[float, float]] = {}
+    times = starts.clip(0, seconds).tolist()
+    for word, start, end in zip(reading.origins, times, times[1:], strict=False):
+        if word is not None:
+            spans[word] = (spans.get(word, (start, end))[0], end)
+    return [SpokenWord(word, *span) for word, span in spans.items()]
