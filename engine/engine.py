@@ -1,6 +1,7 @@
 """The engine's asyncio face: utterances that are told segments and give back frames."""
 
 import asyncio
+import contextlib
 import itertools
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -11,6 +12,9 @@ from engine.errors import EngineStopped, SpeechError, UnknownVoice
 from engine.models.base import SpeechModel
 from engine.speech import Frame, ModelInfo, Segment, StreamId, StreamOptions
 from engine.worker import Delivery, Worker
+
+# A language model that writes falls silent for moments; one that is silent for longer has no more to say.
+QUIET_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,10 @@ class Engine:
         self._make_model = make_model
         self._ids = itertools.count(1)
         self._utterances: dict[StreamId, Utterance] = {}
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self._busy: set[StreamId] = set()  # utterances with something said that nobody has taken yet
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._woken = asyncio.Event()  # set while not idle
         self._info: ModelInfo | None = None
         self._stopped: EngineStopped | None = EngineStopped("the engine has not been started")
         self._worker: Worker
@@ -69,14 +75,21 @@ class Engine:
         self._stopped = None
 
     async def drain(self, grace: float) -> None:
-        """Refuse new utterances and wait up to ``grace`` seconds for those under way."""
+        """Refuse new utterances and wait up to ``grace`` seconds until those under way have fallen silent.
+
+        An utterance that is open but has had nothing to say for :data:`QUIET_SECONDS` is not waited for.
+        """
         if self._stopped is None:
             self._stopped = EngineStopped("the server is shutting down")
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
-                await self._empty.wait()
-        except TimeoutError:
-            pass
+                while True:
+                    await self._idle.wait()
+                    try:
+                        async with asyncio.timeout(QUIET_SECONDS):
+                            await self._woken.wait()
+                    except TimeoutError:
+                        return
 
     async def stop(self, grace: float = 0.0) -> None:
         """:meth:`drain`, then end what is left with :class:`EngineStopped`, and the worker with it."""
@@ -129,10 +142,9 @@ class Engine:
         stream = StreamId(next(self._ids))
         self._worker.open(stream, options)
         utterance = Utterance(
-            stream, self._worker, self.info.sample_rate, self._forget, arrived or asyncio.Event()
+            stream, self._worker, self.info.sample_rate, self._note, arrived or asyncio.Event()
         )
         self._utterances[stream] = utterance
-        self._empty.clear()
         return utterance
 
     def _post(self, call: Callable[..., None], *args: object) -> None:
@@ -153,10 +165,17 @@ class Engine:
         for utterance in list(self._utterances.values()):
             utterance._receive(error)
 
-    def _forget(self, stream: StreamId) -> None:
-        self._utterances.pop(stream, None)
-        if not self._utterances:
-            self._empty.set()
+    def _note(self, utterance: "Utterance") -> None:
+        """Keep account of an utterance that began or ceased to have something to say, or closed."""
+        if utterance.closed:
+            self._utterances.pop(utterance.id, None)
+        if utterance.spoken or utterance.closed:
+            self._busy.discard(utterance.id)
+        else:
+            self._busy.add(utterance.id)
+        now, not_now = (self._woken, self._idle) if self._busy else (self._idle, self._woken)
+        now.set()
+        not_now.clear()
 
 
 class Utterance:
@@ -174,13 +193,13 @@ class Utterance:
         stream: StreamId,
         worker: Worker,
         sample_rate: int,
-        forget: Callable[[StreamId], None],
+        note: Callable[["Utterance"], None],
         arrived: asyncio.Event,
     ) -> None:
         self.id = stream
         self._worker = worker
-        self._sample_rate = sample_rate
-        self._forget = forget
+        self.sample_rate = sample_rate
+        self._note = note
         self._frames: deque[Frame] = deque()
         self._arrived = arrived
         self._unspoken = 0  # segments said whose last frame has not arrived
@@ -197,6 +216,7 @@ class Utterance:
         if not self._closed:
             self._unspoken += 1
             self._worker.say(self.id, segment)
+            self._note(self)
 
     def finish(self) -> None:
         """Nothing more will be said. Idempotent."""
@@ -209,11 +229,28 @@ class Utterance:
         self._frames.clear()
         self._close()
 
+    @property
+    def closed(self) -> bool:
+        """Whether the stream's slot has been given back; frames may be left to take."""
+        return self._closed
+
+    @property
+    def spoken(self) -> bool:
+        """Whether every segment said so far has arrived and been taken."""
+        return self._unspoken == 0 and not self._frames
+
+    @property
+    def ready(self) -> bool:
+        """Whether a frame can be taken."""
+        return bool(self._frames)
+
     def take(self) -> Frame | None:
         """The next frame if there is one. Raises what ended the stream early."""
         if self._frames:
             frame = self._frames.popleft()
-            self._worker.taken(self.id, len(frame.pcm) / self._sample_rate)
+            self._worker.taken(self.id, len(frame.pcm) / self.sample_rate)
+            if self.spoken:
+                self._note(self)
             return frame
         if self._error is not None:
             raise self._error
@@ -246,7 +283,7 @@ class Utterance:
                 for word in outcome.words
             )
             self._frames.append(replace(outcome, words=words))
-            self._seconds += len(outcome.pcm) / self._sample_rate
+            self._seconds += len(outcome.pcm) / self.sample_rate
             if outcome.last:
                 self._unspoken -= 1
                 self._segment_start = self._seconds
@@ -259,5 +296,5 @@ class Utterance:
         if not self._closed:
             self._closed = True
             self._worker.close(self.id)
-            self._forget(self.id)
+            self._note(self)
         self._arrived.set()

@@ -1,0 +1,53 @@
+"""Builds the ASGI application."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+from engine import Engine, SpeechModel
+from transports import errors, fish, ops
+from transports.services import Services
+from transports.settings import Settings
+from transports.version import VERSION
+
+# Encoding is short bursts of C code that release the GIL; more threads than this only contend for it.
+ENCODER_THREADS = 2
+
+
+def create_app(
+    settings: Settings,
+    make_model: Callable[[], SpeechModel],
+    loaded: Callable[[asyncio.Task[None]], object] = lambda _: None,
+) -> FastAPI:
+    """The application, which loads its model when it starts and is served from that moment on.
+
+    Until the model is warm ``/ready`` says so, and requests are refused with 503. ``loaded`` is called with the
+    finished task that loaded it.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = Engine(make_model, settings.engine)
+        with ThreadPoolExecutor(ENCODER_THREADS, "parrotfish-encoder") as encoders:
+            app.state.services = Services(settings, engine, encoders)
+            loading = asyncio.create_task(engine.start())
+            loading.add_done_callback(loaded)
+            try:
+                yield
+            finally:
+                with contextlib.suppress(Exception):  # was reported when it happened
+                    await loading
+                await engine.stop()
+
+    app = FastAPI(title="parrotfish", version=VERSION, summary="A real-time voice server", lifespan=lifespan)
+    app.include_router(fish.http_router)
+    app.include_router(fish.live_router)
+    app.include_router(ops.health_router)
+    app.add_exception_handler(errors.RequestError, errors.on_request_error)
+    app.add_exception_handler(HTTPException, errors.on_http_exception)
+    app.add_exception_handler(Exception, errors.on_surprise)
+    return app

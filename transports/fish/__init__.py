@@ -1,0 +1,6 @@
+"""The Fish Audio API: HTTP text-to-speech and the live WebSocket."""
+
+from transports.fish.http import router as http_router
+from transports.fish.live import router as live_router
+
+__all__ = ["http_router", "live_router"]

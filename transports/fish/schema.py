@@ -1,0 +1,174 @@
+"""The request of the Fish Audio API, and its translation into ours.
+
+Field by field after the official SDK 1.3.0 and the API's documentation of August 2026; where the two differ
+both are taken. Null means "not given", unknown fields are ignored.
+"""
+
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import orjson
+import ormsgpack
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from engine import ModelInfo, Sampling, StreamOptions
+from engine.audio import FormatError, output_format
+from realtime import Latency, SpeechRequest
+from transports.errors import RequestError, invalid
+
+MAX_SPEAKERS = 64
+MAX_REFERENCES = 64
+
+
+def _reference_bytes(value: Any) -> Any:
+    """Reference audio is bytes in msgpack, base64 in JSON."""
+    return b64decode(value, validate=True) if isinstance(value, str) else value
+
+
+class Reference(BaseModel):
+    """A recording to clone, and what is said in it."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    audio: Annotated[bytes, BeforeValidator(_reference_bytes)]
+    text: str = ""
+
+
+class Prosody(BaseModel):
+    """Pace and level of the speech."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    speed: float = Field(1.0, ge=0.5, le=2.0)
+    volume: float = Field(0.0, ge=-20.0, le=20.0)
+    normalize_loudness: bool = True
+
+
+class TTSRequest(BaseModel):
+    """Body of ``POST /v1/tts`` and ``request`` of the live socket's ``start``."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    text: str
+    chunk_length: int = Field(200, ge=100, le=300)
+    min_chunk_length: int = Field(50, ge=0, le=100)
+    format: Literal["wav", "pcm", "mp3", "opus"] = "mp3"
+    sample_rate: int | None = None
+    mp3_bitrate: int = 128
+    opus_bitrate: int = 32
+    references: (
+        Annotated[list[Reference], Field(max_length=MAX_REFERENCES)]
+        | Annotated[list[list[Reference]], Field(max_length=MAX_SPEAKERS)]
+    ) = []
+    reference_id: str | Annotated[list[str], Field(min_length=1, max_length=MAX_SPEAKERS)] | None = None
+    normalize: bool = True
+    latency: Literal["low", "normal", "balanced"] = "balanced"
+    prosody: Prosody = Prosody()
+    top_p: float = Field(0.7, ge=0.0, le=1.0)
+    temperature: float = Field(0.7, ge=0.0, le=1.0)
+    max_new_tokens: int = Field(1024, ge=0)
+    repetition_penalty: float = Field(1.2, gt=0.0, allow_inf_nan=False)
+    condition_on_previous_chunks: bool = True
+    early_stop_threshold: float = Field(1.0, ge=0.0, le=1.0)
+    features: list[Any] = []
+
+
+def parse_request(fields: Any, where: str = "") -> TTSRequest:
+    """Check the fields of a request. Raises :class:`RequestError` that names the first wrong one."""
+    if not isinstance(fields, dict):
+        raise invalid(where or "body", fields, "a map of request fields")
+    try:
+        return TTSRequest.model_validate(_without_nulls(fields))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in (where, *first["loc"]) if part != "")
+        if first["type"] == "missing":
+            raise RequestError(f"{name}: missing; {first['msg'].lower()}") from None
+        raise invalid(name, first["input"], _expectation(first["msg"])) from None
+
+
+def parse_body(body: bytes, content_type: str) -> TTSRequest:
+    """Decode and check an HTTP body. Raises :class:`RequestError`."""
+    kind = content_type.partition(";")[0].strip().lower()
+    try:
+        if kind in ("application/msgpack", "application/x-msgpack", "application/vnd.msgpack"):
+            fields = ormsgpack.unpackb(body)
+        elif kind in ("application/json", ""):
+            fields = orjson.loads(body)
+        else:
+            raise RequestError(
+                f"Content-Type: got {kind!r}; expected application/json or application/msgpack", 415
+            )
+    except (ormsgpack.MsgpackDecodeError, orjson.JSONDecodeError) as error:
+        raise RequestError(f"body: not valid {kind or 'application/json'}: {error}") from None
+    return parse_request(fields)
+
+
+def speech_request(
+    request: TTSRequest, info: ModelInfo, aliases: Mapping[str, str], *, paced: bool
+) -> SpeechRequest:
+    """The request in our own terms. Raises :class:`RequestError`."""
+    try:
+        output = output_format(
+            request.format,
+            request.sample_rate,
+            mp3_bitrate=request.mp3_bitrate,
+            opus_bitrate=request.opus_bitrate,
+        )
+    except FormatError as error:
+        raise RequestError(str(error)) from None
+    notes = []
+    if request.references:
+        notes.append(f"references: {info.name} cannot clone a voice; it speaks with its own")
+    options = StreamOptions(
+        voices=_voices(request.reference_id, info, aliases),
+        speed=request.prosody.speed,
+        sampling=Sampling(
+            temperature=request.temperature,
+            top_p=request.top_p,
+            repetition_penalty=request.repetition_penalty,
+            max_new_tokens=request.max_new_tokens,
+        ),
+        condition_on_previous=request.condition_on_previous_chunks,
+        paced=paced,
+    )
+    return SpeechRequest(
+        options=options,
+        output=output,
+        latency=Latency(request.latency),
+        chunk_length=request.chunk_length,
+        min_chunk_length=request.min_chunk_length,
+        volume_db=request.prosody.volume,
+        normalize_loudness=request.prosody.normalize_loudness,
+        notes=tuple(notes),
+    )
+
+
+def _voices(wanted: str | list[str] | None, info: ModelInfo, aliases: Mapping[str, str]) -> tuple[str, ...]:
+    """One voice for each speaker; with none asked for, the model's own in their order, its default first."""
+    if not wanted:
+        others = (voice for voice in info.voice_ids if voice != info.default_voice)
+        return (info.default_voice, *others)
+    voices = []
+    for name in [wanted] if isinstance(wanted, str) else wanted:
+        voice = aliases.get(name, name) or info.default_voice
+        if voice not in info.voice_ids:
+            raise invalid("reference_id", name, f"one of {', '.join(info.voice_ids)}")
+        voices.append(voice)
+    return tuple(voices)
+
+
+def _without_nulls(fields: Mapping[Any, Any]) -> dict[str, Any]:
+    """Fields that are null were not given; so were those of the prosody."""
+    given = {str(key): value for key, value in fields.items() if value is not None}
+    if isinstance(given.get("prosody"), dict):
+        given["prosody"] = _without_nulls(given["prosody"])
+    return given
+
+
+def _expectation(message: str) -> str:
+    """What pydantic says should have been, as the end of "expected ..."."""
+    for start in ("Input should be ", "Value error, "):
+        message = message.removeprefix(start)
+    return message[:1].lower() + message[1:]

@@ -1,0 +1,27 @@
+"""What an operator can set, in one frozen object that the command line fills in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engine import EngineConfig
+
+# LiveKit's plugin sends this id unless its user names another voice.
+LIVEKIT_DEFAULT_VOICE = "933563129e564b19a115bedd57b7406a"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the server runs.
+
+    ``voice_aliases`` maps ids that clients send to voices of the model ("" is its default voice).
+    ``max_message_bytes`` bounds a request body and a live message, ``max_text`` the characters that wait to be
+    spoken for one client; ``grace_seconds`` is how long a shutdown waits for the utterances under way.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    max_message_bytes: int = 32 * 1024 * 1024
+    max_text: int = 1_000_000
+    grace_seconds: float = 30.0
+    voice_aliases: Mapping[str, str] = field(default_factory=lambda: {LIVEKIT_DEFAULT_VOICE: ""})

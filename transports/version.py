@@ -1,0 +1,6 @@
+"""Which parrotfish this is."""
+
+from importlib.metadata import version
+
+VERSION = version("parrotfish")
+"""Version of the installed distribution."""
