@@ -165,6 +165,11 @@ class Mp3Encoder(_PacketEncoder):
         self._sent = -1  # packets, but for the first
         self._feed(np.zeros(_MP3_PACKET - _MP3_DELAY, np.float32))
 
+    def finish(self) -> bytes:
+        """The packets still missing, and not the one that LAME likes to add behind them."""
+        needed = -(-(self._fed - _MP3_PACKET + _MP3_DELAY) // _MP3_PACKET)
+        return self._write(self._codec.encode(None)[: needed - self._sent])
+
     def _audible(self) -> int:
         return self._sent * _MP3_PACKET + _MP3_PACKET - _MP3_DELAY
 
@@ -197,9 +202,9 @@ class OpusEncoder(_PacketEncoder):
 
     def finish(self) -> bytes:
         """The last pages."""
-        self._write(self._codec.encode(None))
+        data = super().finish()
         self._container.close()
-        return self._sink.take()
+        return data + self._sink.take()
 
     def _audible(self) -> int:
         return (self._packets - 1) * _OPUS_PACKET - self._pre_skip

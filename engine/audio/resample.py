@@ -1,10 +1,11 @@
 """Sample-rate conversion of a stream."""
 
 import math
+from fractions import Fraction
 
 import av
 import numpy as np
-from av.audio.resampler import AudioResampler
+from av.filter import Graph
 
 from engine.speech import Pcm
 
@@ -22,26 +23,62 @@ class Resampler:
 
     def __init__(self, source_rate: int, target_rate: int) -> None:
         self._source_rate = source_rate
-        self._swr: AudioResampler | None = None
+        self._target_rate = target_rate
+        self._pushed = 0
+        self._pulled = 0
+        self._graph: Graph | None = None
         self.latency = 0
         if source_rate != target_rate:
-            options = {"filter_size": str(_TAPS)}
-            self._swr = AudioResampler(format="flt", layout="mono", rate=target_rate, options=options)
-            self.latency = math.ceil(_TAPS / 2 * max(1.0, source_rate / target_rate)) + 1
+            self._graph = _graph(source_rate, target_rate)
+            ratio = max(1.0, source_rate / target_rate)
+            self.latency = math.ceil(_TAPS / 2 * ratio) + math.ceil(ratio)
+            # libswresample starts only when its whole filter is filled. Filled with silence, it starts at once;
+            # with so much of it that sample 0 falls on an output sample.
+            unit = source_rate // math.gcd(source_rate, target_rate)
+            silence = math.ceil(_TAPS * ratio / unit) * unit
+            self._pulled = -silence * target_rate // source_rate
+            self._convert(self._graph, np.zeros(silence, np.float32))
 
     def push(self, pcm: Pcm) -> Pcm:
         """The samples that can be computed by now. In and out: shape ``(n,)``, n may be 0."""
-        if self._swr is None or not pcm.size:
+        if self._graph is None or not pcm.size:
             return pcm
-        frame = av.AudioFrame.from_ndarray(pcm[np.newaxis], format="flt", layout="mono")
-        frame.sample_rate = self._source_rate
-        return _joined(self._swr.resample(frame))
+        self._pushed += pcm.size
+        return self._convert(self._graph, pcm)
 
     def drain(self) -> Pcm:
         """The samples held back. Ends the stream."""
-        return _joined(self._swr.resample(None)) if self._swr else np.zeros(0, np.float32)
+        # Silence, because libswresample's own flush gets the length of very short streams wrong.
+        missing = math.ceil(self._pushed * self._target_rate / self._source_rate) - max(0, self._pulled)
+        return self.push(np.zeros(self.latency, np.float32))[: max(0, missing)]
+
+    def _convert(self, graph: Graph, pcm: Pcm) -> Pcm:
+        frame = av.AudioFrame.from_ndarray(pcm[np.newaxis], format="flt", layout="mono")
+        frame.sample_rate = self._source_rate
+        graph.push(frame)
+        converted = _pull(graph)
+        early = min(max(0, -self._pulled), converted.size)
+        self._pulled += converted.size
+        return converted[early:]
 
 
-def _joined(frames: list[av.AudioFrame]) -> Pcm:
-    parts = [np.asarray(frame.to_ndarray()[0], np.float32) for frame in frames]
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+def _graph(source_rate: int, target_rate: int) -> Graph:
+    # PyAV's own AudioResampler takes no filter options before version 18.
+    graph = Graph()
+    graph.link_nodes(
+        graph.add_abuffer(
+            sample_rate=source_rate, format="flt", layout="mono", time_base=Fraction(1, source_rate)
+        ),
+        graph.add("aresample", f"{target_rate}:filter_size={_TAPS}"),
+        graph.add("abuffersink"),
+    ).configure()
+    return graph
+
+
+def _pull(graph: Graph) -> Pcm:
+    parts = []
+    while True:
+        try:
+            parts.append(np.asarray(graph.pull().to_ndarray()[0], np.float32))
+        except (av.BlockingIOError, av.EOFError):
+            return np.concatenate(parts) if parts else np.zeros(0, np.float32)
