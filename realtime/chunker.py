@@ -19,6 +19,7 @@ from realtime.request import Latency
 class Boundary(IntEnum):
     """How well the text can be cut at a place."""
 
+    CLINGING = 0  # after a word that belongs to the next, such as an article
     WORD = 1
     PHRASE = 2
     CLAUSE = 3
@@ -60,9 +61,14 @@ ABBREVIATIONS = frozenset(
 )
 # Words before which a speaker may take breath: a phrase is best cut before one of them.
 OPENERS = frozenset(
+    "down up along across around off out "
     "and or but because that which who when where while if so than then though although unless until "
     "since as with without within into onto from for to in on at by of about after before between "
     "through over under during".split()
+)
+CLINGING = OPENERS | frozenset(
+    "the a an my your his her its our their this these those no not very is are was were be been will would can "
+    "could should may might must has have had do does did i you he she it we they there".split()
 )
 LONGEST_OPENER = max(map(len, OPENERS))
 # How far past its place a cut may have to look; what is longer is no punctuation and no tag.
@@ -183,7 +189,8 @@ class Chunker:
                 self._scanned = index + self._start
                 return False
             index += step
-        self._scanned = min(index + self._start, reach) if match else min(end, reach)
+        # A tag may have led past the reach: never resume inside it.
+        self._scanned = index + self._start if match else max(index + self._start, min(end, reach))
         return self._scanned == end
 
     def _mark(self, position: int, boundary: Boundary) -> None:
@@ -267,7 +274,7 @@ class Chunker:
         elif ahead < pace.relaxed:
             mark = self._first(Boundary.CLAUSE, limit, least=short)
         else:
-            mark = self._last(Boundary.SENTENCE, limit, least=self._min_chunk_length)
+            mark = self._first(Boundary.SENTENCE, limit, least=self._min_chunk_length)
         if mark is None and self._scanned > limit:
             return self._cut_long(limit)
         return mark
@@ -278,9 +285,10 @@ class Chunker:
         for words, mark in enumerate(self._marks, start=1):
             if mark.position > limit:
                 break
-            if mark.boundary >= Boundary.CLAUSE or words >= least + 2:
+            spare = words - least
+            if mark.boundary >= Boundary.CLAUSE or (mark.boundary is Boundary.PHRASE and spare >= 0):
                 return mark
-            if words >= least and mark.boundary >= Boundary.PHRASE:
+            if (mark.boundary is Boundary.WORD and spare >= 2) or spare >= 4:
                 return mark
         return None
 
@@ -290,12 +298,15 @@ class Chunker:
             text = self._text[self._start - self._base :].rstrip().rstrip(CLOSERS)
             if text and text[-1] in SENTENCE_ENDS + CLAUSE_ENDS:
                 return _Mark(self._end, Boundary.SENTENCE)
+            if self._text[self._scanned - self._base : self._scanned - self._base + 1].isspace():
+                # Scanning waits here for the next word; that this one has ended is certain.
+                return _Mark(self._scanned, Boundary.WORD)
         return self._last(Boundary.WORD, limit)
 
     def _cut_long(self, limit: int) -> _Mark:
         """The text has outgrown a segment: cut it where that does least harm."""
         half = (limit - self._start) // 2
-        for boundary in (Boundary.SENTENCE, Boundary.CLAUSE, Boundary.PHRASE, Boundary.WORD):
+        for boundary in reversed(Boundary):
             if mark := self._last(boundary, limit, least=half):
                 return mark
         return _Mark(limit, Boundary.WORD)
@@ -347,6 +358,8 @@ def _grade(word: str, text: str, index: int, final: bool) -> Boundary | None:
         if not final:
             return None
         return Boundary.WORD
+    if word.lower() in CLINGING:
+        return Boundary.CLINGING
     return Boundary.PHRASE if following[1].lower() in OPENERS else Boundary.WORD
 
 

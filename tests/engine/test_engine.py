@@ -1,0 +1,274 @@
+"""The engine with a real worker thread and a model of tones."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from engine import (
+    Engine,
+    EngineConfig,
+    EngineStopped,
+    Frame,
+    Overloaded,
+    Segment,
+    SpeechError,
+    StreamOptions,
+    UnknownVoice,
+    Utterance,
+)
+from tests.tones import FRAME, RATE, ToneModel, frequency
+
+LOW = StreamOptions(("low",), paced=False)
+
+
+@pytest.fixture
+def model() -> ToneModel:
+    return ToneModel()
+
+
+@pytest_asyncio.fixture
+async def engine(model: ToneModel) -> AsyncIterator[Engine]:
+    async with Engine(lambda: model, EngineConfig(max_streams=4, max_untaken=2.0)) as engine:
+        yield engine
+        model.gate.set()
+
+
+async def spoken(utterance: Utterance) -> list[Frame]:
+    return [frame async for frame in utterance]
+
+
+def pitch(frames: list[Frame]) -> float:
+    pcm = np.concatenate([frame.pcm for frame in frames])
+    return float(np.abs(np.fft.rfft(pcm)).argmax() * RATE / len(pcm))
+
+
+async def test_segments_come_out_as_frames_in_order(engine: Engine) -> None:
+    utterance = engine.open(LOW)
+    utterance.say(Segment("abc"))
+    utterance.say(Segment("de"))
+    utterance.finish()
+    frames = await spoken(utterance)
+    assert [frame.last for frame in frames] == [False, False, True, False, True]
+    assert all(len(frame.pcm) == FRAME for frame in frames)
+    assert engine.open_streams == 0
+
+
+async def test_word_times_count_from_the_start_of_the_utterance(engine: Engine) -> None:
+    utterance = engine.open(LOW)
+    utterance.say(Segment("ab cd"))
+    utterance.say(Segment("ef"))
+    utterance.finish()
+    words = [word for frame in await spoken(utterance) for word in frame.words]
+    assert [(word.text, round(word.start, 6), round(word.end, 6)) for word in words] == [
+        ("ab", 0.0, 0.2),
+        ("cd", 0.3, 0.5),
+        ("ef", 0.5, 0.7),
+    ]
+
+
+async def test_the_model_runs_on_its_own_thread(engine: Engine, model: ToneModel) -> None:
+    assert ("warm", "parrotfish-engine") in model.log
+    assert threading.current_thread().name != "parrotfish-engine"
+
+
+async def test_the_event_loop_turns_while_the_model_computes(engine: Engine, model: ToneModel) -> None:
+    model.gate.clear()
+    utterance = engine.open(LOW)
+    utterance.say(Segment("a"))
+    utterance.finish()
+    first = asyncio.ensure_future(anext(utterance))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not first.done()
+    model.gate.set()
+    assert (await first).last
+
+
+async def test_each_speaker_has_its_voice(engine: Engine) -> None:
+    utterance = engine.open(StreamOptions(("low", "high"), paced=False))
+    utterance.say(Segment("aaaa", speaker=0))
+    utterance.say(Segment("bbbb", speaker=1))
+    utterance.finish()
+    frames = await spoken(utterance)
+    assert pitch(frames[:4]) == pytest.approx(frequency("low"), abs=3)
+    assert pitch(frames[4:]) == pytest.approx(frequency("high"), abs=3)
+
+
+async def test_streams_do_not_mix(engine: Engine) -> None:
+    low, high = engine.open(LOW), engine.open(StreamOptions(("high",), paced=False))
+    for utterance in (low, high):
+        utterance.say(Segment("abcdefgh"))
+        utterance.finish()
+    heard = await asyncio.gather(spoken(low), spoken(high))
+    assert [round(pitch(frames)) for frames in heard] == [250, 1000]
+
+
+async def test_an_unknown_voice_is_refused_by_name(engine: Engine) -> None:
+    with pytest.raises(UnknownVoice, match=r"'nobody'.*low, high"):
+        engine.open(StreamOptions(("nobody",)))
+    assert engine.open_streams == 0
+
+
+async def test_one_stream_too_many_is_refused_and_the_others_go_on(engine: Engine) -> None:
+    utterances = [engine.open(LOW) for _ in range(engine.max_streams)]
+    with pytest.raises(Overloaded):
+        engine.open(LOW)
+    for utterance in utterances:
+        utterance.say(Segment("ab"))
+        utterance.finish()
+    assert [len(frames) for frames in await asyncio.gather(*map(spoken, utterances))] == [2] * 4
+    engine.open(LOW).cancel()
+
+
+async def test_cancel_frees_the_slot_at_once_and_nothing_comes_after_it(
+    engine: Engine, model: ToneModel
+) -> None:
+    utterance = engine.open(LOW)
+    utterance.say(Segment("a" * 100))
+    await anext(utterance)
+    utterance.cancel()
+    assert engine.open_streams == 0
+    assert await spoken(utterance) == []
+    utterance.cancel()
+    other = engine.open(LOW)  # its first frame comes from a later turn, by which the model has let go
+    other.say(Segment("a"))
+    other.finish()
+    await spoken(other)
+    assert utterance.id not in model.held
+
+
+async def test_cancel_in_the_middle_of_a_step(engine: Engine, model: ToneModel) -> None:
+    model.gate.clear()
+    utterance = engine.open(LOW)
+    utterance.say(Segment("abc"))
+    waiting = asyncio.ensure_future(anext(utterance, None))
+    await asyncio.to_thread(model.blocked.wait)
+    utterance.cancel()
+    assert engine.open_streams == 0
+    model.gate.set()
+    assert await waiting is None
+
+
+async def test_an_utterance_with_nothing_to_say_ends(engine: Engine) -> None:
+    utterance = engine.open(LOW)
+    utterance.finish()
+    assert await spoken(utterance) == []
+    assert engine.open_streams == 0
+
+
+async def test_say_after_finish_is_a_mistake_of_the_caller(engine: Engine) -> None:
+    utterance = engine.open(LOW)
+    utterance.finish()
+    with pytest.raises(RuntimeError, match="finish"):
+        utterance.say(Segment("a"))
+    utterance.cancel()
+
+
+@pytest.mark.parametrize("text", ["unspeakable", "breaks"])
+async def test_a_failing_stream_ends_alone_and_keeps_what_was_spoken(engine: Engine, text: str) -> None:
+    bad, good = engine.open(LOW), engine.open(LOW)
+    bad.say(Segment("ab"))
+    bad.say(Segment(text))
+    good.say(Segment("abcdef"))
+    good.finish()
+    frames = [await anext(bad), await anext(bad)]
+    assert frames[-1].last
+    with pytest.raises(SpeechError, match=text):
+        await anext(bad)
+    assert len(await spoken(good)) == 6
+    assert engine.open_streams == 0
+
+
+async def test_audio_that_is_not_taken_stops_the_stream_not_the_engine(
+    engine: Engine, model: ToneModel
+) -> None:
+    slow = engine.open(LOW)
+    slow.say(Segment("a" * 100))
+    slow.finish()
+    other = engine.open(LOW)
+    other.say(Segment("b" * 50))
+    other.finish()
+    assert len(await spoken(other)) == 50
+    steps = sum(slow.id in streams for name, streams in model.log if name == "step")  # type: ignore[operator]
+    assert steps <= 2.0 / 0.1 + 1
+    assert len(await spoken(slow)) == 100
+
+
+async def test_paced_streams_are_held_back_ahead_of_their_listener(model: ToneModel) -> None:
+    config = EngineConfig(max_streams=4, max_ahead=1.0, max_untaken=100.0)
+    async with Engine(lambda: model, config) as engine:
+        live, download = engine.open(StreamOptions(("low",))), engine.open(LOW)
+        for utterance in (live, download):
+            utterance.say(Segment("a" * 60))
+            utterance.finish()
+        assert len(await spoken(download)) == 60
+        steps = sum(live.id in streams for name, streams in model.log if name == "step")  # type: ignore[operator]
+        assert 10 <= steps < 60
+        live.cancel()
+
+
+async def test_a_dead_worker_ends_every_stream_with_the_reason(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    crashing, other = engine.open(LOW), engine.open(LOW)
+    crashing.say(Segment("crash"))
+    for utterance in (crashing, other):
+        with pytest.raises(EngineStopped, match="died"):
+            await anext(utterance)
+    assert not engine.ready
+    with pytest.raises(EngineStopped, match="died"):
+        engine.open(LOW)
+    assert "worker died" in caplog.text
+
+
+async def test_a_model_that_cannot_load_says_why() -> None:
+    def broken() -> ToneModel:
+        raise FileNotFoundError("no weights in /models")
+
+    engine = Engine(broken)
+    with pytest.raises(FileNotFoundError, match="no weights"):
+        await engine.start()
+    assert not engine.ready
+    with pytest.raises(EngineStopped):
+        engine.open(LOW)
+    await engine.stop()
+
+
+async def test_capacity_is_measured_unless_it_is_given(model: ToneModel) -> None:
+    async with Engine(lambda: model) as engine:
+        assert 4 <= engine.max_streams <= 512
+        assert not model.held
+
+
+async def test_drain_lets_utterances_finish_and_refuses_new_ones(engine: Engine) -> None:
+    utterance = engine.open(LOW)
+    utterance.say(Segment("abc"))
+    utterance.finish()
+    draining = asyncio.ensure_future(engine.drain(grace=30.0))
+    await asyncio.sleep(0)
+    assert not engine.ready
+    with pytest.raises(EngineStopped, match="shutting down"):
+        engine.open(LOW)
+    assert not draining.done()
+    assert len(await spoken(utterance)) == 3
+    await draining
+
+
+async def test_drain_does_not_wait_for_streams_that_are_silent(engine: Engine) -> None:
+    engine.open(LOW)  # open, like a client's socket between two turns
+    await engine.drain(grace=60.0)
+
+
+async def test_stop_ends_what_the_grace_period_did_not(engine: Engine, model: ToneModel) -> None:
+    model.gate.clear()
+    utterance = engine.open(LOW)
+    utterance.say(Segment("abc"))
+    stopping = asyncio.ensure_future(engine.stop(grace=0.0))
+    with pytest.raises(EngineStopped, match="shutting down"):
+        await anext(utterance)
+    model.gate.set()
+    await stopping

@@ -1,0 +1,87 @@
+"""A speech model for tests of everything around a model: it speaks tones, exactly and in no time."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engine import Frame, ModelInfo, Segment, SpeechError, StreamId, StreamOptions, Voice, WordTime
+
+RATE = 8000
+FRAME = 800  # 0.1 s
+
+
+def frequency(voice: str) -> float:
+    """The tone of a voice, in Hz."""
+    return {"low": 250.0, "high": 1000.0}[voice]
+
+
+@dataclass
+class ToneModel:
+    """Speaks every character as one frame of its voice's tone. Words are timed; state hangs on the stream.
+
+    Text with "unspeakable" in it fails in prefill, with "breaks" in its first frame, and "crash" kills the
+    worker. ``gate`` holds up every step while it is cleared, and ``blocked`` says that one is being held up;
+    ``log`` tells what was called.
+    """
+
+    max_batch: int = 4
+    gate: threading.Event = field(default_factory=threading.Event)
+    blocked: threading.Event = field(default_factory=threading.Event)
+    log: list[tuple[str, object]] = field(default_factory=list)
+    _left: dict[StreamId, tuple[Segment, StreamOptions, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    @property
+    def info(self) -> ModelInfo:
+        voices = (Voice("low", "Low", "A low tone"), Voice("high", "High", "A high tone"))
+        return ModelInfo("tones", RATE, FRAME, self.max_batch, -20.0, voices, "low", ("en",))
+
+    def warm(self) -> None:
+        self.log.append(("warm", threading.current_thread().name))
+
+    def prefill(self, stream: StreamId, segment: Segment, options: StreamOptions) -> None:
+        self.log.append(("prefill", (stream, segment.text)))
+        if "unspeakable" in segment.text:
+            raise SpeechError(f"cannot speak {segment.text!r}")
+        if "crash" in segment.text:
+            raise SystemExit("crash")
+        assert stream not in self._left, "prefilled before the last frame was stepped"
+        self._left[stream] = (segment, options, 0)
+
+    def step(self, streams: Sequence[StreamId]) -> Sequence[Frame | SpeechError]:
+        if not self.gate.is_set():
+            self.blocked.set()
+            self.gate.wait()
+        self.log.append(("step", tuple(streams)))
+        return [self._frame(stream) for stream in streams]
+
+    def _frame(self, stream: StreamId) -> Frame | SpeechError:
+        segment, options, position = self._left[stream]
+        if "breaks" in segment.text:
+            return SpeechError(f"{segment.text!r} broke")
+        time = (np.arange(FRAME) + position * FRAME) / RATE
+        pcm = 0.5 * np.sin(2 * np.pi * frequency(options.voice(segment.speaker)) * time)
+        words = []
+        if segment.text[position] != " " and (position == 0 or segment.text[position - 1] == " "):
+            end = segment.text.find(" ", position)
+            end = len(segment.text) if end < 0 else end
+            words.append(WordTime(segment.text[position:end], position / 10, end / 10, position, end))
+        last = position + 1 == len(segment.text)
+        if last:
+            del self._left[stream]
+        else:
+            self._left[stream] = (segment, options, position + 1)
+        return Frame(pcm.astype(np.float32), tuple(words), last)
+
+    def release(self, stream: StreamId) -> None:
+        self.log.append(("release", stream))
+        self._left.pop(stream, None)
+
+    @property
+    def held(self) -> set[StreamId]:
+        """Streams whose state the model still holds."""
+        return set(self._left)
