@@ -11,16 +11,15 @@ from engine.models.hibari.presets import Preset
 from engine.models.hibari.reading import Reading
 from engine.models.hibari.sentences import Word
 from engine.models.hibari.synthesis import HOP_SECONDS, VOICED_HZ, Array, Spectra, join, silent
+from engine.models.hibari.timbre import Timbre
 
-_ONSET_POWER = 10 ** (
-    -50 / 10
-)  # the network's own voice speaks at about -22 dB, and sets in within a frame or two
+_ONSET_POWER = 10 ** (-48 / 10)  # speech is at about -26 dB and mostly sets in within a frame or two
 _DECAY_POWER = 10 ** (-60 / 10)
 _FADE_IN = np.log(np.array([0.25], np.float32))
 _FADE_OUT = np.log(np.array([0.5, 0.25], np.float32))
 _LEAD, _TRAIL = silent(1), silent(3)  # so that no window is cut off in the middle
 _EDGE_SECONDS = 0.06  # what two neighbours have of silence by their edges alone
-_HEARD_EARLY = 3  # frames by which a phoneme is heard before the network's durations say so
+_HEARD_EARLY = 4  # frames by which a phoneme is heard before the network's durations say so
 _HELD_FRAMES = 40
 _HELD_FALL = 0.35
 
@@ -34,9 +33,12 @@ class SpokenWord(NamedTuple):
 
 
 class Phrase(NamedTuple):
-    """Spectra that begin and end in silence, the words in them, and the hops of silence that follow."""
+    """Spectra that begin and end in silence, the timbre to give them, their words, and the hops of silence that
+    follow.
+    """
 
     spectra: Spectra
+    timbre: Timbre
     words: list[SpokenWord]
     pause_hops: int
 
@@ -52,18 +54,16 @@ def speak(network: Network, reading: Reading, preset: Preset, speed: float) -> P
     spectra = prediction.spectra[start : last + 1]
     if reading.unfinished:
         spectra = replace(spectra, f0=_held_up(spectra.f0))
-    edged = join(_LEAD, _faded(preset.apply(spectra)), _TRAIL)
+    edged = join(_LEAD, _faded(spectra), _TRAIL)
     seconds = (len(edged) - 2) * HOP_SECONDS
     pause = max(reading.pause / pace - _EDGE_SECONDS, 0.0)
-    words = _word_times(
-        reading, (prediction.starts - start + len(_LEAD) - _HEARD_EARLY) * HOP_SECONDS, seconds
-    )
-    return Phrase(edged, words, round(pause / HOP_SECONDS))
+    starts = (prediction.starts - start + len(_LEAD) - _HEARD_EARLY) * HOP_SECONDS
+    return Phrase(edged, preset.timbre, _word_times(reading, starts, seconds), round(pause / HOP_SECONDS))
 
 
 def silence(hops: int) -> Phrase:
     """A phrase in which nothing is said."""
-    return Phrase(silent(2), [], hops)
+    return Phrase(silent(2), Timbre(), [], hops)
 
 
 def _heard(power: Array, threshold: float) -> npt.NDArray[np.intp]:

@@ -72,7 +72,7 @@ class Stream:
         phrase, self._following = self._following, None
         if phrase is None:
             return False
-        self._synthesizer.start(phrase.spectra)
+        self._synthesizer.start(phrase.spectra, phrase.timbre)
         self._pause_hops = phrase.pause_hops
         offset = self._hop * HOP_SECONDS
         for word, start, end in phrase.words:

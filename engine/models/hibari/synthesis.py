@@ -9,6 +9,7 @@ an inverse STFT with a Hann window of 1200 samples and a hop of 300 at 24 kHz, c
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -95,6 +96,18 @@ def join(*pieces: Spectra) -> Spectra:
     return Spectra(*map(np.concatenate, zip(*(piece.parts() for piece in pieces), strict=True)))
 
 
+class Timbre(Protocol):
+    """How a voice differs from the network's own."""
+
+    def melody(self, f0: Array) -> Array:
+        """The voice's f0, from the network's."""
+        ...
+
+    def colour(self, spectra: Spectra) -> Spectra:
+        """The voice's spectra, from the network's, frame by frame."""
+        ...
+
+
 class Synthesizer:
     """One stream's voice: gives sound for one phrase after the other, as little at a time as is asked.
 
@@ -107,13 +120,15 @@ class Synthesizer:
         self._phase = 0.0
         self.start(silent(2))
 
-    def start(self, spectra: Spectra) -> None:
+    def start(self, spectra: Spectra, timbre: Timbre | None = None) -> None:
         """Begin a phrase, which must start with one or two silent frames and end with three.
 
         A frame is heard from two hops before its centre until two hops after it. The sound begins where that
         of the third frame does and is two hops shorter than the spectra.
         """
         self._spectra = spectra
+        self._timbre = timbre
+        self._f0 = timbre.melody(spectra.f0) if timbre else spectra.f0
         self._frame = 0
         self._source = np.zeros(2 * HOP, np.float32)  # pulses from two hops before the next frame's centre on
         self._tail = np.zeros((_OVERLAP - 1, HOP), np.float32)
@@ -145,6 +160,8 @@ class Synthesizer:
 
     def _shape(self, source: Array, spectra: Spectra) -> Array:
         """Pulses under each window -> windowed sound of each frame, both ``(frames, 1200)``."""
+        if self._timbre:
+            spectra = self._timbre.colour(spectra)
         spectrum: Complex = np.fft.rfft(source * _SOURCE_WINDOW).astype(np.complex64, copy=False)
         turn = np.empty_like(spectrum)
         spectrum *= _polar(spectra.harmonic, np.float32(np.pi) * np.tanh(spectra.phase), turn)
@@ -167,7 +184,7 @@ class Synthesizer:
         if start >= inside:
             return train
         hops = np.arange(start - 1, inside + 1).clip(0, len(self._spectra) - 1)
-        f0 = self._spectra.f0[hops]
+        f0 = self._f0[hops]
         before, here, after = f0[:-2, None], f0[1:-1, None], f0[2:, None]
         f = np.where(
             _POSITION < 0, here + _POSITION * (here - before), here + _POSITION * (after - here)
