@@ -24,6 +24,7 @@ class Server(uvicorn.Server):
     """A uvicorn server whose first SIGTERM or SIGINT drains the engine; the second one ends it at once.
 
     ``ready`` is called when the model is warm. If it cannot be loaded the server ends, and ``failure`` says why.
+    ``draining`` is called when the first signal has come.
     """
 
     def __init__(
@@ -31,9 +32,11 @@ class Server(uvicorn.Server):
         settings: Settings,
         make_model: Callable[[], SpeechModel],
         ready: Callable[[Services], object] = lambda _: None,
+        draining: Callable[[Services], object] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._ready = ready
+        self._on_draining = draining
         self._app = create_app(settings, make_model, self._loaded)
         self._loop: asyncio.AbstractEventLoop
         self._draining: asyncio.Task[None] | None = None
@@ -45,7 +48,7 @@ class Server(uvicorn.Server):
                 # Above our own limit, so that a message just over it is answered and not only cut off.
                 ws_max_size=2 * settings.max_message_bytes,
                 ws_per_message_deflate=False,  # audio does not compress; trying costs latency
-                log_level="warning",
+                log_level=settings.log_level,
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=CLOSE_SECONDS,
@@ -59,6 +62,7 @@ class Server(uvicorn.Server):
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((self._settings.host, self._settings.port))
+            listener.listen(self.config.backlog)  # now, for two may bind to one port as long as none listens
         except OSError:
             listener.close()
             raise
@@ -84,6 +88,7 @@ class Server(uvicorn.Server):
 
     def _begin_draining(self) -> None:
         self._draining = asyncio.create_task(self._drain())
+        self._on_draining(self._services)
 
     async def _drain(self) -> None:
         await self._services.engine.drain(self._settings.grace_seconds)

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from engine import EngineConfig
+
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 # LiveKit's plugin sends this id unless its user names another voice.
 LIVEKIT_DEFAULT_VOICE = "933563129e564b19a115bedd57b7406a"
@@ -25,3 +28,4 @@ class Settings:
     max_text: int = 1_000_000
     grace_seconds: float = 30.0
     voice_aliases: Mapping[str, str] = field(default_factory=lambda: {LIVEKIT_DEFAULT_VOICE: ""})
+    log_level: LogLevel = "warning"

@@ -1,0 +1,50 @@
+"""The group of all commands. A command's module is imported when it is called: ``--help`` must not wait."""
+
+from importlib import import_module
+
+import click
+
+# Each is the object of its own name in the module of its own name.
+COMMANDS = {
+    "serve": "Run the server.",
+    "say": "Speak a text, or what comes in on stdin, into a file or a pipe.",
+    "voices": "List the voices.",
+    "version": "Show the version.",
+}
+
+
+class _Commands(click.Group):
+    """A group that knows the names and summaries of its commands before it loads them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(f"transports.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""
+    \b
+    Examples:
+      parrotfish serve                                  then open http://127.0.0.1:8080
+      parrotfish say "Hello there." -o hello.mp3
+      parrotfish say --voice walter < book.txt -o book.mp3
+      llm "tell me a story" | parrotfish say -o - | ffplay -nodisp -autoexit -
+      parrotfish doctor                                 if anything seems wrong
+
+    parrotfish COMMAND --help tells all about a command.
+    """,
+)
+def main() -> None:
+    """A real-time voice server: text or LLM tokens in, speech out, over the Fish Audio API."""

@@ -1,0 +1,201 @@
+"""``parrotfish serve``: the server, and what its operator reads while it runs."""
+
+import contextlib
+import errno
+import logging
+import socket
+import time
+from typing import get_args
+
+import click
+from rich.console import Console
+
+from engine import EngineConfig, SpeechModel
+from transports.cli.model import bundled_model
+from transports.server import Server
+from transports.services import Services
+from transports.settings import LogLevel, Settings
+
+_DEFAULTS = Settings()
+_MIB = 1024 * 1024
+
+
+def _aliases(_: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
+    aliases = {}
+    for pair in pairs:
+        name, equals, voice = pair.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{pair!r} is not of the form ID=VOICE", param=parameter)
+        aliases[name] = voice
+    return aliases
+
+
+@click.command(context_settings={"auto_envvar_prefix": "PARROTFISH", "show_default": True})
+@click.option("--host", default=_DEFAULTS.host, help="Address to listen on; 0.0.0.0 is every one.")
+@click.option("--port", default=_DEFAULTS.port, type=click.IntRange(0, 65535), help="0 takes any free one.")
+@click.option(
+    "--max-streams",
+    type=click.IntRange(1),
+    show_default="as many as half of this machine can speak, measured at the start",
+    help="Utterances at once; more are refused with Retry-After.",
+)
+@click.option(
+    "--max-ahead",
+    default=_DEFAULTS.engine.max_ahead,
+    type=click.FloatRange(0.5),
+    metavar="SECONDS",
+    help="How far speech may be ahead of a live listener.",
+)
+@click.option(
+    "--max-message-mib",
+    default=_DEFAULTS.max_message_bytes // _MIB,
+    type=click.IntRange(1),
+    metavar="MIB",
+    help="Largest request body or live message.",
+)
+@click.option(
+    "--max-text",
+    default=_DEFAULTS.max_text,
+    type=click.IntRange(1),
+    metavar="CHARACTERS",
+    help="Text that may wait to be spoken for one client.",
+)
+@click.option(
+    "--grace",
+    default=_DEFAULTS.grace_seconds,
+    type=click.FloatRange(0.0),
+    metavar="SECONDS",
+    help="How long a shutdown waits for the utterances under way.",
+)
+@click.option(
+    "--voice-alias",
+    multiple=True,
+    callback=_aliases,
+    metavar="ID=VOICE",
+    help="Another id for a voice, such as one that a client has built in; may be repeated.",
+)
+@click.option(
+    "--log-level", default=_DEFAULTS.log_level, type=click.Choice(get_args(LogLevel)), help="How much to log."
+)
+def serve(
+    host: str,
+    port: int,
+    max_streams: int | None,
+    max_ahead: float,
+    max_message_mib: int,
+    max_text: int,
+    grace: float,
+    voice_alias: dict[str, str],
+    log_level: LogLevel,
+) -> None:
+    """Run the server.
+
+    Ctrl-C or SIGTERM lets it finish what it is saying; a second Ctrl-C ends it at once. Each option can be
+    given by an environment variable too: --max-streams by PARROTFISH_MAX_STREAMS, and so on.
+    """
+    settings = Settings(
+        host=host,
+        port=port,
+        engine=EngineConfig(max_streams=max_streams, max_ahead=max_ahead),
+        max_message_bytes=max_message_mib * _MIB,
+        max_text=max_text,
+        grace_seconds=grace,
+        voice_aliases={**_DEFAULTS.voice_aliases, **voice_alias},
+        log_level=log_level,
+    )
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    console = _OperatorConsole(settings)
+
+    def make_model() -> SpeechModel:
+        model = bundled_model()
+        for name, voice in voice_alias.items():
+            if voice not in model.info.voice_ids:
+                known = ", ".join(model.info.voice_ids)
+                raise click.BadParameter(
+                    f"{name}={voice}: the voices are {known}", param_hint="--voice-alias"
+                )
+        return model
+
+    server = Server(settings, make_model, console.ready, console.draining)
+    listener = _bind(server, host, port)
+    console.listening(listener.getsockname()[1])
+    server.serve_on(listener)
+    if isinstance(server.failure, click.ClickException):
+        raise server.failure
+    if server.failure is not None:
+        reason = str(server.failure) or type(server.failure).__name__
+        raise click.ClickException(
+            f"the model could not be loaded: {reason}\nparrotfish doctor may know why."
+        )
+
+
+def _bind(server: Server, host: str, port: int) -> socket.socket:
+    try:
+        return server.bind()
+    except OSError as error:
+        match error.errno:
+            case errno.EADDRINUSE:
+                reason = f"port {port} is in use; try --port {_free_port(host, port)}"
+            case errno.EACCES:
+                reason = f"port {port} is not for everybody; try --port {_free_port(host, _DEFAULTS.port)}"
+            case _:
+                reason = f"cannot listen on {host}: {error.strerror or error}; try --host {_DEFAULTS.host}"
+        raise click.ClickException(reason) from None
+
+
+def _free_port(host: str, taken: int) -> int:
+    """A port that could be had instead, the next one if possible."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in range(taken + 1, min(taken + 100, 65535) + 1):
+        with contextlib.suppress(OSError), socket.create_server((host, port), family=family):
+            return port
+    return 0
+
+
+class _OperatorConsole:
+    """What the operator reads: plain lines, and colours if it is a terminal."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._console = Console(soft_wrap=True, highlight=False)
+        self._started = time.monotonic()
+        self._url = ""
+
+    def listening(self, port: int) -> None:
+        """The address is taken; connections are accepted from now on."""
+        host = self._settings.host
+        everywhere = host in ("0.0.0.0", "::")  # noqa: S104
+        name = "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
+        self._url = f"http://{name}:{port}"
+        self._console.print(f"[bold]{self._url}[/]")
+        if everywhere:
+            self._console.print("  and on every other address of this machine")
+        self._console.print("[dim]loading the voice ...[/]")
+
+    def ready(self, services: Services) -> None:
+        """The model is warm."""
+        engine = services.engine
+        seconds = time.monotonic() - self._started
+        curl = (
+            f"curl -sS {self._url}/v1/tts -H 'Content-Type: application/json' "
+            """-d '{"text": "Hello from parrotfish."}' -o hello.mp3"""
+        )
+        self._console.print(
+            f"[green]ready[/] after {seconds:.1f} s: model {engine.info.name}, {len(engine.info.voices)} voices, "
+            f"{engine.max_streams} streams at once on this machine"
+        )
+        self._console.print(f"  [dim]demo[/]    {self._url}/")
+        self._console.print("  [dim]try[/]     ", end="")
+        self._console.print(curl, markup=False)
+        self._console.print("  [dim]stop[/]    Ctrl-C")
+
+    def draining(self, services: Services) -> None:
+        """A signal came; what is being said is finished first."""
+        count = services.engine.open_streams
+        if not count:
+            self._console.print("stopping")
+            return
+        self._console.print(
+            f"finishing {count} {'utterance' if count == 1 else 'utterances'} "
+            f"(up to {self._settings.grace_seconds:g} s); press Ctrl-C again to stop now"
+        )
