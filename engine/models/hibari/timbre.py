@@ -55,8 +55,8 @@ class Timbre:
         """Spectra for another f0 and another vocal tract.
 
         The network knows its envelope only where the harmonics of its own f0 lie, and part of each harmonic is
-        in the free branch. So the envelope is taken there, from both branches, and interpolated in between; the phase
-        is that of the nearest harmonic. What else is in the free branch becomes noise.
+        in the free branch. So the envelope is taken there, from both branches, and interpolated in between; the
+        phase is that of the nearest harmonic. What else is in the free branch becomes noise.
         """
         voiced = (spectra.f0 > VOICED_HZ)[:, None]
         spacing = np.maximum(spectra.f0, VOICED_HZ)[:, None] / _BIN_HZ
