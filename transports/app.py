@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from engine import Engine, SpeechModel
-from transports import errors, fish, ops
+from transports import errors, fish, ops, web
 from transports.services import Services
 from transports.settings import Settings
 from transports.version import VERSION
@@ -47,6 +47,7 @@ def create_app(
     app.include_router(fish.http_router)
     app.include_router(fish.live_router)
     app.include_router(ops.health_router)
+    app.include_router(web.router)
     app.add_exception_handler(errors.RequestError, errors.on_request_error)
     app.add_exception_handler(HTTPException, errors.on_http_exception)
     app.add_exception_handler(Exception, errors.on_surprise)

@@ -1,0 +1,31 @@
+import { FORMATS } from "./decoders.js";
+
+/**
+ * @param {HTMLFormElement} form
+ * @returns {{text: string, trickle: boolean, format: "pcm" | "wav" | "opus" | "mp3", request: object}} what was
+ *   chosen; `request` has the fields of a TTSRequest, without those that are at their defaults
+ */
+export function readSettings(form) {
+  const data = new FormData(form);
+  const format = data.get("format");
+  const request = { format, sample_rate: FORMATS[format].rate, latency: data.get("latency") };
+  if (data.get("voice")) request.reference_id = data.get("voice");
+  const [speed, volume] = [Number(data.get("speed")), Number(data.get("volume"))];
+  if (speed !== 1 || volume !== 0) request.prosody = { speed, volume };
+  return { text: data.get("text"), trickle: data.has("trickle"), format, request };
+}
+
+/**
+ * @param {URL} url of `/v1/tts`
+ * @param {{text: string, format: string, request: object}} settings
+ * @returns {string} a command that saves the same speech to a file
+ */
+export function curlCommand(url, { text, format, request }) {
+  const body = quote(JSON.stringify({ text, ...request }));
+  const file = `speech.${FORMATS[format].suffix}`;
+  return `curl -N ${quote(url.href)} \\\n  -H 'Content-Type: application/json' \\\n  -d ${body} \\\n  -o ${file}`;
+}
+
+function quote(text) {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
