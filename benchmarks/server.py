@@ -1,0 +1,162 @@
+"""The real server as a process of its own: started, watched, stopped."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+_START_SECONDS = 120.0
+_STOP_SECONDS = 10.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class ServerFailed(RuntimeError):
+    """The server did not start, or is not there any more."""
+
+
+class Server:
+    """A server under test: its base URL, and its process if that runs on this machine under our hands."""
+
+    def __init__(self, url: str, process: "subprocess.Popen[bytes] | None" = None) -> None:
+        self.url = url.rstrip("/")
+        self.process = process
+
+    @property
+    def live_url(self) -> str:
+        """Where the live WebSocket is."""
+        return self.url.replace("http", "ws", 1) + "/v1/tts/live"
+
+    def monitor(self) -> "Monitor":
+        """A connection of its own to ask the server how it is."""
+        return Monitor(self.url)
+
+    def cpu_seconds(self) -> float | None:
+        """Processor time that the server and its children have used; None if it is not ours or not Linux."""
+        if self.process is None or not Path("/proc/self/stat").exists():
+            return None
+        return sum(_cpu_seconds(pid) for pid in _family(self.process.pid))
+
+
+class Monitor:
+    """Asks ``/ready`` over one kept-alive connection. Blocks; use it off the event loop."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._connection = kind(parts.netloc, timeout=5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def ready(self) -> dict[str, Any]:
+        """What ``/ready`` says, whatever its status; raises OSError if nobody answers."""
+        try:
+            self._connection.request("GET", "/ready")
+            answer: dict[str, Any] = json.loads(self._connection.getresponse().read())
+        except http.client.HTTPException as error:
+            self._connection.close()
+            raise ConnectionError(f"no answer: {error!r}") from error
+        return answer
+
+    def open_streams(self) -> int:
+        """How many utterances are open on the server."""
+        return int(self.ready()["open_streams"])
+
+
+@contextlib.contextmanager
+def running(url: str | None, max_streams: int, log: Path) -> Iterator[Server]:
+    """The server at ``url``, or one of our own, warm, whose output goes to ``log``; stopped at the end.
+
+    Raises :class:`ServerFailed`.
+    """
+    if url is not None:
+        server = Server(url)
+        _await_ready(server)
+        yield server
+        return
+    port = _free_port()
+    command = [
+        *(sys.executable, "-c", "from transports.cli import main; main()"),
+        *("serve", "--port", str(port), "--max-streams", str(max_streams)),
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        server = Server(f"http://127.0.0.1:{port}", process)
+        try:
+            _await_ready(server)
+        except ServerFailed as error:
+            raise ServerFailed(f"{error}; the last of {log}: {log.read_text()[-2000:]}") from None
+        yield server
+        if process.poll() is not None:
+            raise ServerFailed(f"the server ended with {process.returncode} while it was measured; see {log}")
+    finally:
+        _stop(process)
+
+
+def _await_ready(server: Server) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        if server.process is not None and server.process.poll() is not None:
+            raise ServerFailed(f"the server ended with {server.process.returncode} before it was ready")
+        try:
+            with server.monitor() as monitor:
+                state = monitor.ready()
+            if state.get("status") == "ready":
+                return
+        except (OSError, ValueError) as error:
+            state = {"status": str(error)}
+        if time.monotonic() > deadline:
+            raise ServerFailed(f"{server.url} is not ready after {_START_SECONDS:.0f} s: {state['status']}")
+        time.sleep(0.1)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):  # drain, leave, enough
+        if process.poll() is None:
+            process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_STOP_SECONDS)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _family(root: int) -> list[int]:
+    """A process and its descendants."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            children.setdefault(int(_fields(path)[1]), []).append(int(path.parent.name))
+    family = [root]
+    for pid in family:
+        family += children.get(pid, [])
+    return family
+
+
+def _cpu_seconds(pid: int) -> float:
+    try:
+        fields = _fields(Path(f"/proc/{pid}/stat"))
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / _TICKS  # utime, stime: proc(5)
+
+
+def _fields(stat: Path) -> list[str]:
+    """The fields of ``/proc/PID/stat`` behind the name, which may hold anything."""
+    return stat.read_text().rpartition(")")[2].split()
