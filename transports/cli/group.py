@@ -8,6 +8,7 @@ import click
 COMMANDS = {
     "serve": "Run the server.",
     "say": "Speak a text, or what comes in on stdin, into a file or a pipe.",
+    "doctor": "Check the installation and speak a sentence through all of it.",
     "voices": "List the voices.",
     "version": "Show the version.",
 }
@@ -22,7 +23,13 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(f"transports.cli.{cmd_name}"), cmd_name)
+        try:
+            command = getattr(import_module(f"transports.cli.{cmd_name}"), cmd_name)
+        except ImportError as error:
+            raise click.ClickException(
+                f"a part of parrotfish is missing or broken: {error}\n"
+                "Install it again: pip install --force-reinstall parrotfish"
+            ) from error
         assert isinstance(command, click.Command)
         return command
 

@@ -57,6 +57,7 @@ class Progress:
 
     def finished(self) -> None:
         """All was said."""
+        self._status.stop()
         if self._shown:
             self._console.print(
                 f"[green]{escape(self._name)}[/]: {self._summary()}, done in {self._elapsed():.1f} s"

@@ -1,0 +1,180 @@
+"""The doctor's trial: a server of its own, and one sentence through the whole of it."""
+
+import asyncio
+import contextlib
+import math
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import click
+import numpy as np
+
+from engine.audio import DecodeError, decode, loudness
+from engine.speech import Pcm
+from realtime import Audio, Finished
+from transports.cli.checks import Check, State
+from transports.cli.mouth import mouth_there
+
+SENTENCE = "Every word that you hear came all the way from the text, through the voice, and over the wire."
+# Nineteen words: whatever the voice, it neither swallowed half of them nor went on babbling.
+SHORTEST, LONGEST = 3.0, 12.0
+# Around the -18 LUFS to which speech is levelled.
+SOFTEST, LOUDEST = -26.0, -12.0
+AUDIBLE = 0.01  # root mean square of 10 ms
+LOAD_SECONDS, SPEAK_SECONDS, STOP_SECONDS = 180.0, 60.0, 20.0
+
+
+class _Failed(Exception):
+    """A stage of the trial failed, and with it the rest; carries the check that says so."""
+
+    def __init__(self, name: str, found: str, advice: str) -> None:
+        super().__init__(found)
+        self.check = Check(name, State.FAILED, found, advice)
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    url: str
+    facts: str
+    load_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What came over the wire: the bytes received so far and when, in seconds after the text was sent."""
+
+    arrivals: list[tuple[float, bytes]]
+    finished: float
+
+
+async def speak_one_sentence() -> list[Check]:
+    """Start a server, speak through it, listen. Ends with the first stage that fails."""
+    checks = []
+    try:
+        async with _server() as server:
+            checks.append(
+                _ok("server", f"{server.facts}; ready after {server.load_seconds:.1f} s", server.load_seconds)
+            )
+            checks.extend(_judge(await _listen(server.url)))
+    except _Failed as failed:
+        checks.append(failed.check)
+    return checks
+
+
+@contextlib.asynccontextmanager
+async def _server() -> AsyncIterator[_Running]:
+    """A server as ``parrotfish serve`` starts it, on a free port of the loopback interface."""
+    arguments = ("-m", "transports.cli", "serve", "--host", "127.0.0.1", "--port", "0")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        yield await _wait_until_ready(process)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.communicate()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def _wait_until_ready(process: asyncio.subprocess.Process) -> _Running:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    started = time.monotonic()
+    try:
+        async with asyncio.timeout(LOAD_SECONDS):
+            url = (await process.stdout.readline()).decode().strip()
+            async for line in process.stdout:
+                if line.startswith(b"ready"):
+                    facts = line.decode().strip().partition(": ")[2]
+                    return _Running(url, facts, time.monotonic() - started)
+            said = (await process.stderr.read()).decode(errors="replace").strip()
+    except TimeoutError:
+        advice = "see whether the machine is busy or short of memory"
+        raise _Failed("server", f"not ready after {LOAD_SECONDS:g} s", advice) from None
+    raise _Failed("server", said or "ended without a word", "run parrotfish serve --log-level debug")
+
+
+async def _listen(url: str) -> _Heard:
+    """Speak the sentence over the live WebSocket and take down what comes."""
+    os.environ["no_proxy"] = "127.0.0.1"  # a proxy would not find this machine's loopback
+    arrivals: list[tuple[float, bytes]] = []
+    try:
+        async with (
+            asyncio.timeout(SPEAK_SECONDS),
+            mouth_there(url, None, {"text": "", "format": "opus"}) as mouth,
+        ):
+            sent = time.monotonic()
+            await mouth.text(SENTENCE)
+            await mouth.stop()
+            async for event in mouth.events():
+                match event:
+                    case Audio(data):
+                        arrivals.append((time.monotonic() - sent, data))
+                    case Finished(str(error)):
+                        raise _Failed("live WebSocket", error, "run parrotfish serve and read what it logs")
+            return _Heard(arrivals, time.monotonic() - sent)
+    except click.ClickException as error:
+        advice = "see whether a firewall guards the loopback interface"
+        raise _Failed("live WebSocket", error.message, advice) from None
+    except TimeoutError:
+        advice = "see whether the machine is busy"
+        raise _Failed("live WebSocket", f"no end after {SPEAK_SECONDS:g} s", advice) from None
+
+
+def _judge(heard: _Heard) -> Iterator[Check]:
+    """What the speech and the time it took are worth."""
+    if not heard.arrivals:
+        raise _Failed(
+            "live WebSocket", "it finished without audio", "run parrotfish serve and read what it logs"
+        )
+    first_byte = heard.arrivals[0][0]
+    yield _ok("live WebSocket", f"first byte of Ogg Opus after {first_byte * 1000:.0f} ms", first_byte)
+    try:
+        pcm, rate = decode(b"".join(data for _, data in heard.arrivals))
+    except DecodeError as error:
+        raise _Failed("audio", str(error), "pip install --force-reinstall av") from None
+    seconds, level = len(pcm) / rate, loudness(pcm, rate)
+    well = SHORTEST <= seconds <= LONGEST and SOFTEST <= level <= LOUDEST
+    found = f"{seconds:.1f} s of speech at {level:.1f} LUFS"
+    if not well:
+        expected = f"expected {SHORTEST:g} to {LONGEST:g} s at {SOFTEST:g} to {LOUDEST:g} LUFS"
+        raise _Failed("audio", f"{found}; {expected}", "pip install --force-reinstall hibari-tts onnxruntime")
+    yield _ok("length", f"{seconds:.1f} s of speech", seconds)
+    yield _ok("level", f"{level:.1f} LUFS", level)
+    onset = _onset(heard.arrivals)
+    yield _ok("audible onset", f"after {onset * 1000:.0f} ms", onset)
+    factor = heard.finished / seconds
+    if factor >= 1.0:
+        advice = "speech is made more slowly than it is heard: end what else runs here, or take a faster CPU"
+        raise _Failed("real-time factor", f"{factor:.3f}", advice)
+    yield _ok("real-time factor", f"{factor:.3f}", factor)
+
+
+def _ok(name: str, found: str, value: float) -> Check:
+    return Check(name, State.OK, found, value=value)
+
+
+def _onset(arrivals: list[tuple[float, bytes]]) -> float:
+    """When the bytes had come from which the first audible sample is decoded."""
+    received = b""
+    for at, data in arrivals:
+        received += data
+        with contextlib.suppress(DecodeError):  # the header alone is no audio yet
+            if _audible(*decode(received)):
+                return at
+    return math.inf
+
+
+def _audible(pcm: Pcm, rate: int) -> bool:
+    """Whether any 10 ms of it are."""
+    window = rate // 100
+    whole = pcm[: len(pcm) // window * window].reshape(-1, window)
+    return bool((np.sqrt(np.mean(whole**2, axis=1)) > AUDIBLE).any())
