@@ -16,7 +16,7 @@ from engine.speech import Frame, ModelInfo, Segment, StreamId, StreamOptions
 
 _SLOWEST, _FASTEST = 0.5, 2.0
 _PHONEMES_PER_SECOND = 19
-_PHRASE_SECONDS = 4.7  # the network adds 0.6 s of silence, and takes 5 ms for each second
+_PHRASE_SECONDS = 4.3  # by estimate; the network adds 0.6 s of silence, and takes 5 ms for each second
 _UNSPEAKABLE_HOPS = 12  # what is heard of text without anything to say: 150 ms of silence
 
 _log = logging.getLogger(__name__)

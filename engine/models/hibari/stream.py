@@ -1,5 +1,6 @@
 """One stream of the bundled voice: phrases in, frames of 100 ms with their words out."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -63,9 +64,9 @@ class Stream:
             self._hop += len(piece) // HOP
         if not self.hops_left:
             self.prepare()
-        return Frame(
-            np.concatenate(pieces), self._words_begun(), not self.hops_left and self._following is None
-        )
+        last = not self.hops_left and self._following is None
+        words = self._words_begun(math.inf if last else self._hop * HOP_SECONDS)
+        return Frame(np.concatenate(pieces), words, last)
 
     def _begin_following(self) -> bool:
         self.prepare()
@@ -81,7 +82,8 @@ class Stream:
                 self._latest = word
         return True
 
-    def _words_begun(self) -> tuple[WordTime, ...]:
-        begun = tuple(word for word in self._words if word.start < self._hop * HOP_SECONDS)
+    def _words_begun(self, seconds: float) -> tuple[WordTime, ...]:
+        """The words that begin before a time and were not given yet."""
+        begun = tuple(word for word in self._words if word.start < seconds)
         self._words = self._words[len(begun) :]
         return begun

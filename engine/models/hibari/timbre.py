@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.models.hibari.synthesis import BINS, N_FFT, SAMPLE_RATE, SILENT, VOICED_HZ, Array, Spectra
 
@@ -15,7 +16,9 @@ _BIN_HZ = np.float32(SAMPLE_RATE / N_FFT)
 # What the free branch loses to sound as loud as noise; in voiced frames, part of it belongs to the harmonics.
 _FRICTION = np.float32(0.35)
 _BREATH = np.float32(1.2)
-_WHISPERED = np.float32(1.2)
+# A whisper is softer than a voice, and an open glottis has little to give below 1 kHz.
+_HZ = np.maximum(np.arange(BINS), 3) * _BIN_HZ
+_WHISPER_TILT = (-1.2 - np.log1p((1000 / _HZ) ** 2) / 2).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,5 @@ class Timbre:
         return magnitude[:, low] * (1 - share) + magnitude[:, low + 1] * share
 
 
-def _at(values: Array, bins: np.typing.NDArray[np.intp]) -> Array:
+def _at(values: Array, bins: npt.NDArray[np.intp]) -> Array:
     return np.take_along_axis(values, bins, axis=1)
-
-
-# An open glottis has little to give below 1 kHz.
-_WHISPER_TILT = (-0.5 * np.log1p((1000 / np.maximum(np.arange(BINS) * _BIN_HZ, 60)) ** 2)).astype(
-    np.float32
-) - _WHISPERED
