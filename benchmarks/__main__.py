@@ -63,9 +63,9 @@ def main(
                streams that never waited more than 100 ms.
     open       for how many streams at a time the server had work. It is less than the streams: what
                is spoken runs up to 10 s ahead of the listener.
-    cores      processor time of the server over the time of the level.
-    lag        how late the client's own event loop was. If it is not small beside the onset, other
-               programs were in the way.
+    cores      processor time over the time of the level: of the server, of this client, of all others.
+    lag        how late the client's own event loop was. If it is not small beside the onset, or others
+               used much, other programs were in the way.
 
     Targets stand beside the numbers. The exit status is 0 whatever they are; it is 1 if the server failed,
     or if audio was missing, too short or silent.

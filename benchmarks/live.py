@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -20,7 +21,7 @@ from benchmarks.client import (
 )
 from benchmarks.decoding import RATES, decode
 from benchmarks.listener import Hearing, listen
-from benchmarks.server import Server
+from benchmarks.server import Server, machine_busy_seconds
 from benchmarks.texts import SHORT, TEXTS, tokens
 from realtime.chunker import PACES, Chunker
 from realtime.request import Latency
@@ -77,8 +78,11 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class LevelResult:
-    """What a level showed. ``mean_listeners`` and ``mean_open`` are how many callers were listening, and for
-    how many the server had work, on average after the ramp; ``server_cpu`` is in cores.
+    """What a level showed.
+
+    ``mean_listeners`` and ``mean_open`` are how many callers were listening, and for how many the server had
+    work, on average after the ramp. ``server_cpu``, ``client_cpu`` and ``machine_cpu``, everything together,
+    are in cores.
     """
 
     level: Level
@@ -87,6 +91,15 @@ class LevelResult:
     mean_open: float
     client_lag: list[float]
     server_cpu: float | None
+    client_cpu: float
+    machine_cpu: float | None
+
+    @property
+    def other_cpu(self) -> float | None:
+        """What programs that have no part in the measurement used of the machine, in cores."""
+        if self.machine_cpu is None or self.server_cpu is None:
+            return None
+        return max(self.machine_cpu - self.server_cpu - self.client_cpu, 0.0)
 
     @property
     def counted(self) -> list[Utterance]:
@@ -125,7 +138,7 @@ async def measure_level(
     rng = random.Random(f"{seed} {level.streams}")
     texts = [text for text in TEXTS if level.listening or len(text.split()) <= _BRIEF]
     supply = cycle(rng.sample(texts, len(texts)))
-    cpu = server.cpu_seconds()
+    used = _processor_seconds(server)
     async with quiet_loop() as lags:
         begin = clock()
         callers = [
@@ -136,7 +149,10 @@ async def measure_level(
         ]
         recordings = [recording for made in await asyncio.gather(*callers) for recording in made]
         end = clock()
-    busy = None if cpu is None else (server.cpu_seconds() or 0.0) - cpu
+    server_cpu, client_cpu, machine_cpu = (
+        None if before is None or after is None else (after - before) / (end - begin)
+        for before, after in zip(used, _processor_seconds(server), strict=True)
+    )
     window = (begin + level.ramp, begin + level.seconds)
     listening = [
         (recording.sent[0], recording.listened_until()) for recording in recordings if recording.sent
@@ -151,7 +167,9 @@ async def measure_level(
         mean_listeners=_mean_overlap(listening, *window),
         mean_open=_mean_overlap(working, *window),
         client_lag=lags,
-        server_cpu=None if busy is None else busy / (end - begin),
+        server_cpu=server_cpu,
+        client_cpu=client_cpu or 0.0,
+        machine_cpu=machine_cpu,
     )
 
 
@@ -241,6 +259,11 @@ async def _call(
     except (OSError, WebSocketException) as error:
         made.append(Recording("", audio_format, reason=f"no connection: {error!r}"))
     return made
+
+
+def _processor_seconds(server: Server) -> tuple[float | None, float | None, float | None]:
+    """Used so far by the server, by this process, by all of the machine."""
+    return server.cpu_seconds(), time.process_time(), machine_busy_seconds()
 
 
 def _offsets(level: Level, rng: random.Random) -> list[float]:

@@ -20,9 +20,10 @@ def draw(results: Results, path: Path) -> None:
     for result in results.levels:
         label = f"{result.level.streams} stream{'s' * (result.level.streams > 1)}"
         for axes, name in ((onsets, "onset"), (waits, "longest_wait")):
-            values = [value for one in result.counted if (value := getattr(one, name)) is not None]
-            share = np.arange(1, len(values) + 1) / max(len(values), 1)
-            axes.step(np.sort(values) * 1000, share, where="post", label=label)
+            values = sorted(value for one in result.counted if (value := getattr(one, name)) is not None)
+            if values:
+                share = np.arange(len(values) + 1) / len(values)
+                axes.step(1000 * np.array([values[0], *values]), share, where="post", label=label)
     for seconds in sorted({target.p95 for target in TARGETS.values() if target.p95}):
         onsets.axvline(seconds * 1000, color="grey", linestyle=":")
     onsets.axhline(0.95, color="grey", linestyle=":")
@@ -31,7 +32,8 @@ def draw(results: Results, path: Path) -> None:
         title="Audible onset after the first speakable fragment", xlabel="ms", ylabel="share of utterances"
     )
     waits.set(title="Longest wait after the first sound", xlabel="ms")
-    onsets.set_xlim(left=0)
+    for axes in (onsets, waits):
+        axes.set_xlim(left=-2)
     onsets.legend()
     facts = results.machine
     figure.suptitle(f"parrotfish {facts['revision']} on {facts['cpu']}, {facts['cores']} cores", fontsize=9)

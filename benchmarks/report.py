@@ -55,7 +55,7 @@ class Results:
             if utterance.problem
         ]
         found += [
-            f"{result.level.streams} streams: nothing measured"
+            f"{result.level.streams} streams: nothing began after the ramp; give it more --seconds"
             for result in self.levels
             if not result.counted
         ]
@@ -95,7 +95,7 @@ def summary(result: LevelResult) -> dict[str, Any]:
         "streams": result.level.streams,
         "utterances": len(counted),
         "failed": sum(utterance.problem is not None for utterance in result.utterances),
-        "mean_listeners": result.mean_listeners,
+        "mean_listeners": result.mean_listeners if result.level.listening else None,
         "mean_open": result.mean_open,
         "onset": quantiles("onset"),
         "onset_from_token": quantiles("onset_from_token"),
@@ -105,7 +105,7 @@ def summary(result: LevelResult) -> dict[str, Any]:
         "c100": sum(utterance.patient for utterance in counted) / max(len(counted), 1),
         "audio_seconds": sum(utterance.audio_seconds or 0.0 for utterance in counted),
         "client_lag": {"p50": quantile(result.client_lag, 0.5), "p95": quantile(result.client_lag, 0.95)},
-        "server_cpu_cores": result.server_cpu,
+        "cores": {"server": result.server_cpu, "client": result.client_cpu, "others": result.other_cpu},
     }
 
 
@@ -168,8 +168,8 @@ def _live_table(levels: Sequence[dict[str, Any]]) -> Table:
             table.add_row(f"{title} {_NAMES[column]}", *(_ms(level[name][column]) for level in levels))
 
     table.add_row("utterances", *(str(level["utterances"]) for level in levels))
-    table.add_row("listening, mean", *(f"{level['mean_listeners']:.1f}" for level in levels))
-    table.add_row("open, mean", *(f"{level['mean_open']:.1f}" for level in levels), end_section=True)
+    table.add_row("listening, mean", *(_plain(level["mean_listeners"], 1) for level in levels))
+    table.add_row("open, mean", *(_plain(level["mean_open"], 1) for level in levels), end_section=True)
     for column in ("p50", "p95"):
         cells = [
             _against(level["onset"][column], getattr(target, column))
@@ -185,8 +185,8 @@ def _live_table(levels: Sequence[dict[str, Any]]) -> Table:
     quantiles("longest wait", "longest_wait", "p95", "p100")
     quantiles("all waits", "underrun", "p95", "p100")
     table.add_section()
-    cpus = [level["server_cpu_cores"] for level in levels]
-    table.add_row("server, cores in use", *("-" if cpu is None else f"{cpu:.2f}" for cpu in cpus))
+    for name in ("server", "client", "others"):
+        table.add_row(f"cores used, {name}", *(_plain(level["cores"][name], 2) for level in levels))
     table.add_row("client lag p95", *(_ms(level["client_lag"]["p95"]) for level in levels))
     return table
 

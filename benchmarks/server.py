@@ -137,6 +137,15 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def machine_busy_seconds() -> float | None:
+    """Processor time that all programs of the machine have used, and its host took away; None if not Linux."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return None
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, stat.read_text().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / _TICKS
+
+
 def _family(root: int) -> list[int]:
     """A process and its descendants."""
     children: dict[int, list[int]] = {}
