@@ -13,8 +13,8 @@ from engine.models.hibari.sentences import Word
 from engine.models.hibari.synthesis import HOP_SECONDS, VOICED_HZ, Array, Spectra, join, silent
 from engine.models.hibari.timbre import Timbre
 
-_ONSET_POWER = 10 ** (-48 / 10)  # speech is at about -26 dB and mostly sets in within a frame or two
-_DECAY_POWER = 10 ** (-60 / 10)
+_ONSET_POWER = 10 ** (-41 / 10)  # speech is at about -20 dB and mostly sets in within a frame or two
+_DECAY_POWER = 10 ** (-54 / 10)
 _FADE_IN = np.log(np.array([0.25], np.float32))
 _FADE_OUT = np.log(np.array([0.5, 0.25], np.float32))
 _LEAD, _TRAIL = silent(1), silent(3)  # so that no window is cut off in the middle
@@ -47,7 +47,7 @@ def speak(network: Network, reading: Reading, preset: Preset, speed: float) -> P
     """Run the network for one reading. ``speed`` multiplies the preset's own pace."""
     pace = speed * preset.pace
     prediction = network.predict(reading.phonemes, pace)
-    power = prediction.spectra.power()
+    power = prediction.spectra.power() * np.float32(10 ** (preset.timbre.gain_db / 10))
     first = _heard(power, _ONSET_POWER)[0] - len(_FADE_IN)
     last = _heard(power, _DECAY_POWER)[-1] + len(_FADE_OUT)
     start = max(first, 0)
