@@ -54,21 +54,24 @@ MAX_TAG = 80
 
 # Words that end in a full stop without ending a sentence. Lower case, without the stop.
 ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof sr jr st mt rev hon gen col capt lt sgt cmdr gov sen rep pres vs etc approx no "
-    "vol fig pp ed eds al cf inc ltd corp co dept univ assn bros ave blvd rd e.g i.e a.m p.m u.s u.k "
-    "u.n jan feb mar apr jun jul aug sep sept oct nov dec tel ext min max est bzw usw z.b d.h ca nr str "
-    "bspw evtl ggf inkl sog u.a hr fr sra srta ud uds pág núm mme mlle m".split()
+    "mr mrs ms dr prof sr jr st mt rev hon gen col capt lt sgt cmdr gov sen rep pres vs etc ed eds al "
+    "cf inc ltd corp co dept univ assn bros ave blvd rd e.g i.e a.m p.m u.s u.k u.n jan feb mar apr jun "
+    "jul aug sep sept oct nov dec bzw usw z.b d.h str bspw evtl ggf inkl sog u.a hr fr sra srta ud uds "
+    "pág núm mme mlle m".split()
 )
-# Words before which a speaker may take breath: a phrase is best cut before one of them.
+# The same, but only before a number.
+NUMBER_ABBREVIATIONS = frozenset("approx no vol fig pp tel ext min max ca nr est".split())
+# Words that begin a phrase: a speaker may take breath before one of them.
 OPENERS = frozenset(
-    "down up along across around off out "
-    "and or but because that which who when where while if so than then though although unless until "
-    "since as with without within into onto from for to in on at by of about after before between "
-    "through over under during".split()
+    "down up along across around off out and or but because that which who when where while if so than "
+    "then though although unless until since as with without within into onto from for to in on at by "
+    "of about after before between through over under during the a an my your his her its our their "
+    "this these those".split()
 )
+# Words that belong to the next one: no breath is taken behind them.
 CLINGING = OPENERS | frozenset(
-    "the a an my your his her its our their this these those no not very is are was were be been will would can "
-    "could should may might must has have had do does did i you he she it we they there".split()
+    "no not very is are was were be been will would can could should may might must has have had do "
+    "does did i you he she it we they there".split()
 )
 LONGEST_OPENER = max(map(len, OPENERS))
 # How far past its place a cut may have to look; what is longer is no punctuation and no tag.
@@ -369,5 +372,7 @@ def _ends_sentence(word: str, following: str) -> bool:
         return True
     bare = word.rstrip(".…").lstrip("(\"'“‘[").lower()
     if not word.endswith(("..", "…")) and (bare in ABBREVIATIONS or (len(bare) == 1 and bare.isalpha())):
+        return False
+    if bare in NUMBER_ABBREVIATIONS and following[:1].isdigit():
         return False
     return not following[:1].islower()

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
-from engine import Engine, SpeechModel
+from engine import Engine, EngineError, SpeechModel
 from transports import errors, fish, ops, web
 from transports.services import Services
 from transports.settings import Settings
@@ -49,6 +49,7 @@ def create_app(
     app.include_router(ops.health_router)
     app.include_router(web.router)
     app.add_exception_handler(errors.RequestError, errors.on_request_error)
+    app.add_exception_handler(EngineError, errors.on_engine_error)
     app.add_exception_handler(HTTPException, errors.on_http_exception)
     app.add_exception_handler(Exception, errors.on_surprise)
     return app

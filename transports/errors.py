@@ -50,6 +50,12 @@ async def on_request_error(_: Request, error: Exception) -> JSONResponse:
     return error_response(str(error), error.status)
 
 
+async def on_engine_error(_: Request, error: Exception) -> JSONResponse:
+    """Exception handler for what the engine refuses before anything was opened."""
+    assert isinstance(error, EngineError)
+    return engine_error_response(error)
+
+
 async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
     """Exception handler for what the router refuses: unknown paths and wrong methods."""
     assert isinstance(error, HTTPException)

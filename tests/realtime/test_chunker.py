@@ -61,6 +61,7 @@ WHOLE = [
     "He said [whispers in a small voice] hello.",
     "Wait [pause 1.5s] for it.",
     "Well... maybe so.",
+    "It is No. 5 of them.",
 ]
 UNCUT = [
     "$3.14",
@@ -77,6 +78,7 @@ UNCUT = [
     "[whispers in a small voice]",
     "[pause 1.5s]",
     "Well... maybe",
+    "No. 5",
 ]
 
 
@@ -138,10 +140,14 @@ def test_or_the_first_words_up_to_a_phrase(latency: Latency, first: str) -> None
     assert c.take(0.0, SILENT) == Segment(first, open_ended=True)
 
 
+def test_no_is_also_a_word() -> None:
+    assert texts(spoken(["I said no. Then I left."], least=1)) == ["I said no.", "Then I left."]
+
+
 def test_the_first_words_do_not_end_with_an_article() -> None:
     c = chunker()
-    c.push("Nobody ever saw such the old grey parrot again ", 0.0)
-    assert c.take(0.0, SILENT) == Segment("Nobody ever saw such the old", open_ended=True)
+    c.push("The old sailor told us a long story again ", 0.0)
+    assert c.take(0.0, SILENT) == Segment("The old sailor told us", open_ended=True)
 
 
 def test_with_seconds_left_only_whole_sentences_leave() -> None:

@@ -1,0 +1,73 @@
+"""A real server with the bundled voice, on a real socket, shared by the tests of the wires."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from engine import Engine, EngineConfig, SpeechModel
+from engine.models.hibari import HibariModel
+from transports.server import Server
+from transports.services import Services
+from transports.settings import Settings
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that runs in a thread of its own."""
+
+    url: str
+    services: Services
+
+    @property
+    def live(self) -> str:
+        """Address of the live socket."""
+        return self.url.replace("http", "ws") + "/v1/tts/live"
+
+    @property
+    def engine(self) -> Engine:
+        return self.services.engine
+
+    def until_idle(self, seconds: float = 10.0) -> None:
+        """Wait until no engine slot is held; fail if one stays."""
+        end = time.monotonic() + seconds
+        while self.engine.open_streams:
+            assert time.monotonic() < end, f"{self.engine.open_streams} streams are still open"
+            time.sleep(0.005)
+
+
+def run_server(settings: Settings, make_model: Callable[[], SpeechModel] = HibariModel) -> Iterator[Running]:
+    """A server for the time of a fixture, ready when it is yielded."""
+    ready: list[Services] = []
+    warm = threading.Event()
+
+    def note(services: Services) -> None:
+        ready.append(services)
+        warm.set()
+
+    server = Server(settings, make_model, note)
+    listener = server.bind()
+    thread = threading.Thread(target=server.serve_on, args=(listener,), daemon=True)
+    thread.start()
+    assert warm.wait(60), server.failure
+    yield Running(f"http://127.0.0.1:{listener.getsockname()[1]}", ready[0])
+    server.should_exit = True
+    thread.join(20)
+    assert not thread.is_alive(), "the server did not end"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Running]:
+    """The server as a user starts it, but not held back to real time, so that tests need not listen."""
+    config = EngineConfig(max_streams=32, max_ahead=3600.0)
+    yield from run_server(Settings(port=0, engine=config, max_message_bytes=100_000))
+
+
+@pytest.fixture(autouse=True)
+def _no_slot_is_left_held(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test that used the shared server, its engine must be free again."""
+    yield
+    if "server" in request.fixturenames:
+        request.getfixturevalue("server").until_idle()
