@@ -72,7 +72,7 @@ def machine() -> Iterator[Check]:
             available,
         )
     yield _gpu_driver()
-    yield _port(Settings().host, Settings().port)
+    yield port_check(Settings().host, Settings().port)
 
 
 def _package(name: str) -> Check:
@@ -116,7 +116,8 @@ def _gpu_driver() -> Check:
     return Check("GPU driver", State.OK, "; ".join(answer.stdout.strip().splitlines()))
 
 
-def _port(host: str, port: int) -> Check:
+def port_check(host: str, port: int) -> Check:
+    """Whether a server could listen there."""
     try:
         socket.create_server((host, port)).close()
     except OSError as error:

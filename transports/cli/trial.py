@@ -27,7 +27,7 @@ AUDIBLE = 0.01  # root mean square of 10 ms
 LOAD_SECONDS, SPEAK_SECONDS, STOP_SECONDS = 180.0, 60.0, 20.0
 
 
-class _Failed(Exception):
+class TrialFailed(Exception):
     """A stage of the trial failed, and with it the rest; carries the check that says so."""
 
     def __init__(self, name: str, found: str, advice: str) -> None:
@@ -43,7 +43,7 @@ class _Running:
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class Heard:
     """What came over the wire: the bytes received so far and when, in seconds after the text was sent."""
 
     arrivals: list[tuple[float, bytes]]
@@ -58,8 +58,9 @@ async def speak_one_sentence() -> list[Check]:
             checks.append(
                 _ok("server", f"{server.facts}; ready after {server.load_seconds:.1f} s", server.load_seconds)
             )
-            checks.extend(_judge(await _listen(server.url)))
-    except _Failed as failed:
+            for check in judge(await _listen(server.url)):  # one by one: those before a failure count
+                checks.append(check)
+    except TrialFailed as failed:
         checks.append(failed.check)
     return checks
 
@@ -98,11 +99,11 @@ async def _wait_until_ready(process: asyncio.subprocess.Process) -> _Running:
             said = (await process.stderr.read()).decode(errors="replace").strip()
     except TimeoutError:
         advice = "see whether the machine is busy or short of memory"
-        raise _Failed("server", f"not ready after {LOAD_SECONDS:g} s", advice) from None
-    raise _Failed("server", said or "ended without a word", "run parrotfish serve --log-level debug")
+        raise TrialFailed("server", f"not ready after {LOAD_SECONDS:g} s", advice) from None
+    raise TrialFailed("server", said or "ended without a word", "run parrotfish serve --log-level debug")
 
 
-async def _listen(url: str) -> _Heard:
+async def _listen(url: str) -> Heard:
     """Speak the sentence over the live WebSocket and take down what comes."""
     os.environ["no_proxy"] = "127.0.0.1"  # a proxy would not find this machine's loopback
     arrivals: list[tuple[float, bytes]] = []
@@ -119,20 +120,22 @@ async def _listen(url: str) -> _Heard:
                     case Audio(data):
                         arrivals.append((time.monotonic() - sent, data))
                     case Finished(str(error)):
-                        raise _Failed("live WebSocket", error, "run parrotfish serve and read what it logs")
-            return _Heard(arrivals, time.monotonic() - sent)
+                        raise TrialFailed(
+                            "live WebSocket", error, "run parrotfish serve and read what it logs"
+                        )
+            return Heard(arrivals, time.monotonic() - sent)
     except click.ClickException as error:
         advice = "see whether a firewall guards the loopback interface"
-        raise _Failed("live WebSocket", error.message, advice) from None
+        raise TrialFailed("live WebSocket", error.message, advice) from None
     except TimeoutError:
         advice = "see whether the machine is busy"
-        raise _Failed("live WebSocket", f"no end after {SPEAK_SECONDS:g} s", advice) from None
+        raise TrialFailed("live WebSocket", f"no end after {SPEAK_SECONDS:g} s", advice) from None
 
 
-def _judge(heard: _Heard) -> Iterator[Check]:
+def judge(heard: Heard) -> Iterator[Check]:
     """What the speech and the time it took are worth."""
     if not heard.arrivals:
-        raise _Failed(
+        raise TrialFailed(
             "live WebSocket", "it finished without audio", "run parrotfish serve and read what it logs"
         )
     first_byte = heard.arrivals[0][0]
@@ -140,13 +143,15 @@ def _judge(heard: _Heard) -> Iterator[Check]:
     try:
         pcm, rate = decode(b"".join(data for _, data in heard.arrivals))
     except DecodeError as error:
-        raise _Failed("audio", str(error), "pip install --force-reinstall av") from None
+        raise TrialFailed("audio", str(error), "pip install --force-reinstall av") from None
     seconds, level = len(pcm) / rate, loudness(pcm, rate)
     well = SHORTEST <= seconds <= LONGEST and SOFTEST <= level <= LOUDEST
     found = f"{seconds:.1f} s of speech at {level:.1f} LUFS"
     if not well:
         expected = f"expected {SHORTEST:g} to {LONGEST:g} s at {SOFTEST:g} to {LOUDEST:g} LUFS"
-        raise _Failed("audio", f"{found}; {expected}", "pip install --force-reinstall hibari-tts onnxruntime")
+        raise TrialFailed(
+            "audio", f"{found}; {expected}", "pip install --force-reinstall hibari-tts onnxruntime"
+        )
     yield _ok("length", f"{seconds:.1f} s of speech", seconds)
     yield _ok("level", f"{level:.1f} LUFS", level)
     onset = _onset(heard.arrivals)
@@ -154,7 +159,7 @@ def _judge(heard: _Heard) -> Iterator[Check]:
     factor = heard.finished / seconds
     if factor >= 1.0:
         advice = "speech is made more slowly than it is heard: end what else runs here, or take a faster CPU"
-        raise _Failed("real-time factor", f"{factor:.3f}", advice)
+        raise TrialFailed("real-time factor", f"{factor:.3f}", advice)
     yield _ok("real-time factor", f"{factor:.3f}", factor)
 
 

@@ -1,0 +1,75 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from engine.models.hibari import HibariModel
+from tests.transports.cli.process import ROOT, run
+from transports.cli import main
+from transports.cli.group import COMMANDS
+from transports.version import VERSION
+
+
+def test_help_names_every_command_and_gives_examples():
+    done = run("--help")
+    assert done.code == 0
+    for command, summary in COMMANDS.items():
+        assert f"  {command}" in done.out.decode()
+        assert summary in done.out.decode()
+    assert 'parrotfish say "Hello there." -o hello.mp3\n' in done.out.decode()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["version"]])
+def test_help_and_version_load_none_of_the_heavy_parts(arguments):
+    program = (
+        "import sys; from transports.cli import main\n"
+        f"main({arguments!r}, standalone_mode=False)\n"
+        "print([name for name in ('numpy', 'av', 'fastapi', 'rich', 'websockets') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_and_all_its_options(command):
+    result = CliRunner().invoke(main, [command, "--help"])
+    assert result.exit_code == 0
+    ctx_command = main.get_command(None, command)  # type: ignore[arg-type]
+    for parameter in ctx_command.params:
+        assert parameter.param_type_name == "argument" or parameter.help, parameter.name
+
+
+def test_version_says_which_parrotfish_python_and_platform():
+    done = run("version")
+    assert done.code == 0
+    assert done.out.decode().startswith(f"parrotfish {VERSION}\nPython {sys.version.split()[0]}")
+
+
+def test_a_wrong_command_is_a_usage_error():
+    done = run("sing")
+    assert done.code == 2
+    assert "No such command 'sing'" in done.err
+
+
+def test_voices_lists_id_name_and_description_the_default_first():
+    info = HibariModel().info
+    listed = json.loads(run("voices", "--json").out)
+    assert {voice["id"] for voice in listed} == set(info.voice_ids)
+    assert listed[0]["id"] == info.default_voice
+    plain = CliRunner().invoke(main, ["voices"]).output
+    for voice in info.voices:
+        assert voice.id in plain
+        assert voice.description in plain
+
+
+def test_a_part_that_is_missing_is_told_and_not_traced(tmp_path):
+    (tmp_path / "av.py").write_text("raise ImportError('libavcodec.so: cannot open')")
+    done = run("say", "Hello.", "-o", str(tmp_path / "x.wav"), env={"PYTHONPATH": str(tmp_path)})
+    assert done.code == 1
+    assert "libavcodec.so" in done.err
+    assert "pip install --force-reinstall" in done.err
+    assert "Traceback" not in done.err
