@@ -46,8 +46,8 @@ function speak() {
       if (state === "done" || state === "error") {
         showNumbers(player.level);
         offerDownload(mine, settings.format);
-        server.look();
       }
+      if (state !== "connecting") server.look();
     },
     note: (message) => showMessage(message, "note"),
     trouble: (message) => showMessage(message, "error"),

@@ -8,8 +8,9 @@ import { FORMATS } from "./decoders.js";
 export function readSettings(form) {
   const data = new FormData(form);
   const format = data.get("format");
-  const request = { format, sample_rate: FORMATS[format].rate, latency: data.get("latency") };
+  const request = { format };
   if (data.get("voice")) request.reference_id = data.get("voice");
+  if (data.get("latency") !== "balanced") request.latency = data.get("latency");
   const [speed, volume] = [Number(data.get("speed")), Number(data.get("volume"))];
   if (speed !== 1 || volume !== 0) request.prosody = { speed, volume };
   return { text: data.get("text"), trickle: data.has("trickle"), format, request };

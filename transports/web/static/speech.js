@@ -74,7 +74,7 @@ export class Speech {
       );
     }
     this.#listener.state("speaking");
-    this.#socket.start(request);
+    this.#socket.start({ ...request, sample_rate: FORMATS[this.#format].rate });
     this.#departed = performance.now();
     if (slowly) {
       let sent = 0;

@@ -7,7 +7,7 @@ export const TOKENS_PER_SECOND = 20;
  * @returns {string[]} which joined are the text
  */
 export function tokenize(text) {
-  return text.match(/ ?[\p{L}\p{M}\p{N}']{1,6}|<\|[^|>]*\|>| ?[^\s\p{L}\p{M}\p{N}']|\s+/gu) ?? [];
+  return text.match(/ ?[\p{L}\p{M}\p{N}']{1,6}| ?[^\s\p{L}\p{M}\p{N}']|\s+/gu) ?? [];
 }
 
 /**
