@@ -257,6 +257,7 @@ def test_stop_is_silence_at_once_and_frees_the_engine(page: Page, url: str) -> N
     has_state(page, "idle")
     expect(page.locator("#level")).to_have_js_property("value", 0, timeout=1000)
     assert number(page, "played") == pytest.approx(stopped, abs=0.1)
+    expect(page.get_by_role("link", name="Download .pcm")).to_be_visible()
     until(lambda: ready(url)["open_streams"] == 0, "the engine is still at it", 5)
 
 

@@ -45,7 +45,7 @@ function speak() {
       showState(state);
       if (state === "done" || state === "error") {
         showNumbers(player.level);
-        offerDownload(mine, settings.format);
+        offerDownload(mine);
       }
       if (state !== "connecting") server.look();
     },
@@ -61,7 +61,7 @@ function speak() {
 function stop() {
   if (byId("stop").disabled) return;
   silence();
-  offerDownload(speech, readSettings(form).format);
+  offerDownload(speech);
   showState("idle");
   server.look();
 }
@@ -121,7 +121,7 @@ function showNumber(id, value, words) {
 function showMessage(message, kind) {
   const element = byId("message");
   element.dataset.kind = kind;
-  element.textContent = message.charAt(0).toUpperCase() + message.slice(1);
+  element.textContent = message;
   element.hidden = false;
 }
 
@@ -136,7 +136,7 @@ function showSent(length) {
   byId("sent").replaceChildren(mark, `${text.value.slice(length)}\n`);
 }
 
-function offerDownload({ chunks }, format) {
+function offerDownload({ chunks, format }) {
   if (!chunks.length) return;
   const { suffix, mime } = FORMATS[format];
   const link = byId("download");
@@ -203,10 +203,8 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   speak();
 });
-form.addEventListener("input", () => {
-  showSent(0);
-  showCommand();
-});
+form.addEventListener("input", showCommand);
+text.addEventListener("input", () => showSent(0));
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) speak();
   else if (event.key === "Escape") stop();

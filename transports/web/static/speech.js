@@ -13,6 +13,8 @@ const BROKEN = "The connection to the server broke off.";
  * left. After `stop()` it hears nothing more.
  */
 export class Speech {
+  /** Of the container that was asked for. */
+  format;
   /** Milliseconds from the departure of the text to the first byte, and to the first audible sample; null before. */
   firstByte = null;
   firstSound = null;
@@ -22,7 +24,6 @@ export class Speech {
   meter;
   #player;
   #listener;
-  #format;
   #socket;
   #decoder = null;
   #departed = 0;
@@ -37,7 +38,7 @@ export class Speech {
    */
   constructor(player, format, listener) {
     this.#player = player;
-    this.#format = format;
+    this.format = format;
     this.#listener = listener;
     this.meter = new Meter(FORMATS[format].rate);
     this.#socket = new LiveSocket({
@@ -58,8 +59,8 @@ export class Speech {
     this.#listener.state("connecting");
     try {
       [this.#decoder] = await Promise.all([
-        createDecoder(this.#format, (samples) => this.#play(samples), (error) => this.#fail(error.message)),
-        this.#player.open(FORMATS[this.#format].rate),
+        createDecoder(this.format, (samples) => this.#play(samples), (error) => this.#fail(error.message)),
+        this.#player.open(FORMATS[this.format].rate),
         this.#socket.open(url),
       ]);
     } catch (error) {
@@ -69,12 +70,12 @@ export class Speech {
     if (this.#stopped) return;
     if (!this.#decoder.streams) {
       this.#listener.note(
-        `This browser offers no streaming ${this.#format.toUpperCase()} decoder here (WebCodecs, which needs https or ` +
+        `This browser offers no streaming ${this.format.toUpperCase()} decoder here (WebCodecs, which needs https or ` +
           "localhost): you will hear it once all of it has come. PCM and WAV stream everywhere.",
       );
     }
     this.#listener.state("speaking");
-    this.#socket.start({ ...request, sample_rate: FORMATS[this.#format].rate });
+    this.#socket.start({ ...request, sample_rate: FORMATS[this.format].rate });
     this.#departed = performance.now();
     if (slowly) {
       let sent = 0;
@@ -113,7 +114,7 @@ export class Speech {
     this.meter.push(samples);
     const due = this.#player.push(samples);
     if (this.firstSound === null && this.meter.onset !== null) {
-      const offset = (this.meter.onset - before) / FORMATS[this.#format].rate;
+      const offset = (this.meter.onset - before) / FORMATS[this.format].rate;
       this.firstSound = due + offset * 1000 - this.#departed;
     }
   }
