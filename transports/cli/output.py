@@ -3,7 +3,6 @@
 import contextlib
 import os
 import struct
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +12,7 @@ from engine.audio import Container
 Output = Callable[[bytes], None]
 """Writes the next bytes. Raises :class:`ListenerGone` or OSError."""
 
+STDOUT = 1
 _WAV_HEADER = 44
 
 
@@ -57,7 +57,7 @@ def _write_stdout(data: bytes) -> None:
     left = memoryview(data)
     try:
         while left:
-            left = left[os.write(sys.stdout.fileno(), left) :]
+            left = left[os.write(STDOUT, left) :]
     except BrokenPipeError:
         raise ListenerGone from None
 

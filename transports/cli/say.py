@@ -3,7 +3,6 @@
 import asyncio
 import os
 import stat
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -14,11 +13,12 @@ import click
 from engine.audio import Container, FormatError, OutputFormat, output_format
 from realtime import Audio, Finished, Log
 from transports.cli.mouth import Mouth, mouth_here, mouth_there
-from transports.cli.output import ListenerGone, Output, open_output
+from transports.cli.output import STDOUT, ListenerGone, Output, open_output
 from transports.cli.progress import Progress
 from transports.cli.text import piped_text, spelled_text
 
-_STDOUT = Path("-")
+_DASH = Path("-")
+_STDIN = 0
 _CONTAINERS: dict[str, Container] = {
     ".wav": "wav",
     ".mp3": "mp3",
@@ -26,7 +26,7 @@ _CONTAINERS: dict[str, Container] = {
     ".ogg": "opus",
     ".pcm": "pcm",
 }
-_EXAMPLE = 'give one: parrotfish say "Hello." -o hello.mp3'
+_EXAMPLE = 'give some: parrotfish say "Hello." -o hello.mp3'
 _OPTION_OF_FIELD = {"sample_rate": "--sample-rate", "mp3_bitrate": "--bitrate", "opus_bitrate": "--bitrate"}
 
 
@@ -111,7 +111,7 @@ def say(
         pieces = spelled_text(" ".join(text))
     else:
         _check_stdin(quiet)
-        pieces = piped_text(sys.stdin.fileno())
+        pieces = piped_text(_STDIN)
     mouth = mouth_there(url, api_key, request) if url else mouth_here(request)
     try:
         with (
@@ -175,11 +175,11 @@ async def _listen(mouth: Mouth, output: Output, progress: Progress) -> None:
 
 def _path(output: Path | None) -> Path | None:
     """The file to write, None for stdout. Audio on a terminal is never what was meant."""
-    if output is None and sys.stdout.isatty():
+    if output is None and os.isatty(STDOUT):
         raise click.UsageError(
             'say where the audio goes: -o hello.mp3 for a file, or a pipe: parrotfish say "Hi." | ffplay -i -'
         )
-    if output is None or output == _STDOUT:
+    if output is None or output == _DASH:
         return None
     if output.is_dir():
         raise click.BadParameter(f"{output} is a folder; name a file in it", param_hint="--output")
@@ -214,12 +214,10 @@ def _format(
 
 def _check_stdin(quiet: bool) -> None:
     try:
-        mode = os.fstat(0).st_mode
+        mode = os.fstat(_STDIN).st_mode
     except OSError:
         mode = stat.S_IFDIR  # closed, which is as little to read as a folder
     if stat.S_ISDIR(mode):
-        raise click.UsageError(
-            'there is nothing to read on stdin; give the text: parrotfish say "Hello." -o hello.mp3'
-        )
-    if sys.stdin.isatty() and not quiet:
+        raise click.UsageError(f"there is no text on stdin; {_EXAMPLE}")
+    if os.isatty(_STDIN) and not quiet:
         click.echo("Reading from the terminal; end with Ctrl-D on a line of its own.", err=True)

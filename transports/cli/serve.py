@@ -90,8 +90,11 @@ def serve(
 ) -> None:
     """Run the server.
 
-    Ctrl-C or SIGTERM lets it finish what it is saying; a second Ctrl-C ends it at once. Each option can be
-    given by an environment variable too: --max-streams by PARROTFISH_MAX_STREAMS, and so on.
+    Ctrl-C or SIGTERM lets it finish what it is saying; a second Ctrl-C ends it at once.
+
+    \b
+    Each option has an environment variable, such as PARROTFISH_PORT for --port
+    or PARROTFISH_MAX_STREAMS for --max-streams.
     """
     settings = Settings(
         host=host,

@@ -50,14 +50,14 @@ def test_version_says_which_parrotfish_python_and_platform():
 
 
 def test_a_wrong_command_is_a_usage_error():
-    done = run("sing")
-    assert done.code == 2
-    assert "No such command 'sing'" in done.err
+    result = CliRunner().invoke(main, ["sing"])
+    assert result.exit_code == 2
+    assert "No such command 'sing'" in result.output
 
 
 def test_voices_lists_id_name_and_description_the_default_first():
     info = HibariModel().info
-    listed = json.loads(run("voices", "--json").out)
+    listed = json.loads(CliRunner().invoke(main, ["voices", "--json"]).output)
     assert {voice["id"] for voice in listed} == set(info.voice_ids)
     assert listed[0]["id"] == info.default_voice
     plain = CliRunner().invoke(main, ["voices"]).output
