@@ -29,7 +29,8 @@ class ModelInfo:
 
     ``frame_samples`` at ``sample_rate`` Hz is the step by which every stream advances; the last frame of a
     segment may be shorter. ``max_batch`` is how many streams one step may hold.
-    ``loudness`` is what its voices measure by ITU-R BS.1770, in LUFS.
+    ``loudness`` is what its voices measure by ITU-R BS.1770, in LUFS. ``speeds`` is the range in which the model
+    itself speaks well faster or slower than by nature (1); what goes beyond is stretched in time.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ModelInfo:
     voices: tuple[Voice, ...]
     default_voice: str
     languages: tuple[str, ...]
+    speeds: tuple[float, float] = (1.0, 1.0)
 
     @property
     def frame_seconds(self) -> float:

@@ -5,9 +5,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
+
+from engine.audio import Stretcher
 from engine.errors import SpeechError
 from engine.models.base import SpeechModel
 from engine.scheduler import Scheduler, SchedulerConfig
@@ -29,8 +32,22 @@ class Delivery(NamedTuple):
 
 @dataclass(slots=True)
 class _Work:
-    options: StreamOptions
+    options: StreamOptions  # with the speed that the model takes; the rest of it is in tempo
+    tempo: float
     segments: deque[Segment]
+    stretcher: Stretcher | None = None  # of the segment that is being spoken
+
+    def stretched(self, frame: Frame) -> Frame:
+        """The frame at the stream's tempo."""
+        if (stretcher := self.stretcher) is None:
+            return frame
+        pcm = stretcher.push(frame.pcm)
+        if frame.last:
+            pcm = np.concatenate([pcm, stretcher.drain()])
+        words = tuple(
+            replace(word, start=word.start / self.tempo, end=word.end / self.tempo) for word in frame.words
+        )
+        return Frame(pcm, words, frame.last)
 
 
 class Worker:
@@ -59,6 +76,7 @@ class Worker:
         self._clock = clock
         self._changed = threading.Condition()
         self._scheduler: Scheduler
+        self._info: ModelInfo
         self._work: dict[StreamId, _Work] = {}
         self._released: list[StreamId] = []
         self._stopping = False
@@ -88,9 +106,11 @@ class Worker:
 
     def open(self, stream: StreamId, options: StreamOptions) -> None:
         """Admit a stream or raise :class:`engine.Overloaded`."""
+        slowest, fastest = self._info.speeds
+        speed = min(max(options.speed, slowest), fastest)
         with self._changed:
             self._scheduler.open(stream, paced=options.paced)
-            self._work[stream] = _Work(options, deque())
+            self._work[stream] = _Work(replace(options, speed=speed), options.speed / speed, deque())
 
     def say(self, stream: StreamId, segment: Segment) -> None:
         """Queue a segment of an open stream; ignored if the stream is closed by now."""
@@ -123,6 +143,7 @@ class Worker:
             model.warm()
             max_streams, max_ahead, max_untaken = self._limits
             limit = self._measure_capacity(model) if max_streams is None else max_streams
+            self._info = model.info
             self._scheduler = Scheduler(SchedulerConfig(limit, model.info.max_batch, max_ahead, max_untaken))
         except BaseException as error:
             self._loaded(error)
@@ -162,34 +183,40 @@ class Worker:
                 if released or plan.step:
                     break
                 self._changed.wait(None if plan.wake_at is None else plan.wake_at - now)
-            prefill = None
-            if plan.prefill is not None:
-                work = self._work[plan.prefill]
-                prefill = (work.segments.popleft(), work.options)
+            at_work = {stream: self._work[stream] for stream in plan.step}
+            segment = at_work[plan.prefill].segments.popleft() if plan.prefill is not None else None
         for stream in released:
             model.release(stream)
         deliveries: list[Delivery] = []
-        step = list(plan.step)
-        if plan.prefill is not None and prefill is not None:
+        if plan.prefill is not None and segment is not None:
             try:
-                model.prefill(plan.prefill, *prefill)
+                self._prefill(model, plan.prefill, at_work[plan.prefill], segment)
             except Exception as error:
-                step.remove(plan.prefill)
+                del at_work[plan.prefill]
                 deliveries.append(Delivery(plan.prefill, _speech_error(error)))
-        deliveries += self._step(model, step)
-        self._record(model, plan.prefill, deliveries)
+        deliveries += self._step(model, at_work)
+        self._record(plan.prefill, deliveries)
         return True
 
-    def _step(self, model: SpeechModel, streams: Sequence[StreamId]) -> list[Delivery]:
-        if not streams:
+    def _prefill(self, model: SpeechModel, stream: StreamId, work: _Work, segment: Segment) -> None:
+        model.prefill(stream, segment, work.options)
+        if abs(work.tempo - 1) > 1e-3:
+            work.stretcher = Stretcher(self._info.sample_rate, work.tempo)
+
+    def _step(self, model: SpeechModel, at_work: dict[StreamId, _Work]) -> list[Delivery]:
+        if not at_work:
             return []
+        streams = tuple(at_work)
         try:
             outcomes: Sequence[Frame | SpeechError] = model.step(streams)
         except Exception as error:  # the whole batch is lost, but only this batch
             outcomes = [_speech_error(error)] * len(streams)
-        return [Delivery(*pair) for pair in zip(streams, outcomes, strict=True)]
+        return [
+            Delivery(stream, at_work[stream].stretched(outcome) if isinstance(outcome, Frame) else outcome)
+            for stream, outcome in zip(streams, outcomes, strict=True)
+        ]
 
-    def _record(self, model: SpeechModel, prefilled: StreamId | None, deliveries: Sequence[Delivery]) -> None:
+    def _record(self, prefilled: StreamId | None, deliveries: Sequence[Delivery]) -> None:
         """Tell the scheduler what happened; hand out the outcomes, but none of a stream closed meanwhile."""
         with self._changed:
             now = self._clock()
@@ -198,7 +225,7 @@ class Worker:
             alive = [delivery for delivery in deliveries if delivery.stream in self._work]
             for stream, outcome in alive:
                 if isinstance(outcome, Frame):
-                    seconds = len(outcome.pcm) / model.info.sample_rate
+                    seconds = len(outcome.pcm) / self._info.sample_rate
                     self._scheduler.stepped(stream, seconds, last=outcome.last, now=now)
                 else:
                     self._drop(stream)

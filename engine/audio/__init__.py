@@ -5,6 +5,7 @@ from engine.audio.formats import Container, FormatError, OutputFormat, output_fo
 from engine.audio.level import Leveler, loudness
 from engine.audio.resample import Resampler
 from engine.audio.stream import AudioStream
+from engine.audio.stretch import Stretcher
 
 __all__ = [
     "AudioStream",
@@ -14,6 +15,7 @@ __all__ = [
     "Leveler",
     "OutputFormat",
     "Resampler",
+    "Stretcher",
     "decode",
     "loudness",
     "output_format",

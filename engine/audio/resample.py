@@ -1,12 +1,10 @@
 """Sample-rate conversion of a stream."""
 
 import math
-from fractions import Fraction
 
-import av
 import numpy as np
-from av.filter import Graph
 
+from engine.audio.graph import Filter
 from engine.speech import Pcm
 
 # Taps of libswresample's polyphase filter, at the lower of both rates. Its default of 32 lets images of an
@@ -26,10 +24,11 @@ class Resampler:
         self._target_rate = target_rate
         self._pushed = 0
         self._pulled = 0
-        self._graph: Graph | None = None
+        self._filter: Filter | None = None
         self.latency = 0
         if source_rate != target_rate:
-            self._graph = _graph(source_rate, target_rate)
+            # PyAV's own AudioResampler takes no filter options before version 18.
+            self._filter = Filter(source_rate, "aresample", f"{target_rate}:filter_size={_TAPS}")
             ratio = max(1.0, source_rate / target_rate)
             self.latency = math.ceil(_TAPS / 2 * ratio) + math.ceil(ratio)
             # libswresample starts only when its whole filter is filled. Filled with silence, it starts at once;
@@ -37,14 +36,14 @@ class Resampler:
             unit = source_rate // math.gcd(source_rate, target_rate)
             silence = math.ceil(_TAPS * ratio / unit) * unit
             self._pulled = -silence * target_rate // source_rate
-            self._convert(self._graph, np.zeros(silence, np.float32))
+            self._convert(self._filter, np.zeros(silence, np.float32))
 
     def push(self, pcm: Pcm) -> Pcm:
         """The samples that can be computed by now. In and out: shape ``(n,)``, n may be 0."""
-        if self._graph is None or not pcm.size:
+        if self._filter is None or not pcm.size:
             return pcm
         self._pushed += pcm.size
-        return self._convert(self._graph, pcm)
+        return self._convert(self._filter, pcm)
 
     def drain(self) -> Pcm:
         """The samples held back. Ends the stream."""
@@ -52,33 +51,8 @@ class Resampler:
         missing = math.ceil(self._pushed * self._target_rate / self._source_rate) - max(0, self._pulled)
         return self.push(np.zeros(self.latency, np.float32))[: max(0, missing)]
 
-    def _convert(self, graph: Graph, pcm: Pcm) -> Pcm:
-        frame = av.AudioFrame.from_ndarray(pcm[np.newaxis], format="flt", layout="mono")
-        frame.sample_rate = self._source_rate
-        graph.push(frame)
-        converted = _pull(graph)
+    def _convert(self, resample: Filter, pcm: Pcm) -> Pcm:
+        converted = resample.push(pcm)
         early = min(max(0, -self._pulled), converted.size)
         self._pulled += converted.size
         return converted[early:]
-
-
-def _graph(source_rate: int, target_rate: int) -> Graph:
-    # PyAV's own AudioResampler takes no filter options before version 18.
-    graph = Graph()
-    graph.link_nodes(
-        graph.add_abuffer(
-            sample_rate=source_rate, format="flt", layout="mono", time_base=Fraction(1, source_rate)
-        ),
-        graph.add("aresample", f"{target_rate}:filter_size={_TAPS}"),
-        graph.add("abuffersink"),
-    ).configure()
-    return graph
-
-
-def _pull(graph: Graph) -> Pcm:
-    parts = []
-    while True:
-        try:
-            parts.append(np.asarray(graph.pull().to_ndarray()[0], np.float32))
-        except (av.BlockingIOError, av.EOFError):
-            return np.concatenate(parts) if parts else np.zeros(0, np.float32)

@@ -27,6 +27,7 @@ class SpeechModel(Protocol):
     def prefill(self, stream: StreamId, segment: Segment, options: StreamOptions) -> None:
         """Admit the next segment of a stream. Only called when the stream has no unspoken segment.
 
+        ``options.speed`` is within ``info.speeds``: the engine sees to the rest.
         Raises :class:`SpeechError` if the segment cannot be spoken; the stream is then released.
         """
         ...

@@ -98,6 +98,18 @@ async def test_each_speaker_has_its_voice(engine: Engine) -> None:
     assert pitch(frames[4:]) == pytest.approx(frequency("high"), abs=3)
 
 
+async def test_speed_beyond_the_model_s_own_is_stretched_in_time(engine: Engine) -> None:
+    utterance = engine.open(StreamOptions(("low",), speed=2.0, paced=False))
+    for text in ("aaaaaaaa bbbbbbbb", "cc"):
+        utterance.say(Segment(text))
+    utterance.finish()
+    frames = await spoken(utterance)
+    assert sum(len(frame.pcm) for frame in frames) == 19 * FRAME / 2
+    assert pitch(frames) == pytest.approx(frequency("low"), abs=3)
+    words = [(word.text, round(word.start, 2)) for frame in frames for word in frame.words]
+    assert words == [("aaaaaaaa", 0.0), ("bbbbbbbb", 0.45), ("cc", 0.85)]
+
+
 async def test_streams_do_not_mix(engine: Engine) -> None:
     low, high = engine.open(LOW), engine.open(StreamOptions(("high",), paced=False))
     for utterance in (low, high):
