@@ -1,6 +1,6 @@
 """Text in, audio frames out: the engine's public face. It knows no socket, no HTTP and no user."""
 
-from engine.engine import Engine, EngineConfig, Utterance
+from engine.engine import Engine, EngineConfig, EngineState, Utterance
 from engine.errors import EngineError, EngineStopped, Overloaded, SpeechError, UnknownVoice
 from engine.models.base import SpeechModel
 from engine.speech import Frame, ModelInfo, Sampling, Segment, StreamId, StreamOptions, Voice, WordTime
@@ -9,6 +9,7 @@ __all__ = [
     "Engine",
     "EngineConfig",
     "EngineError",
+    "EngineState",
     "EngineStopped",
     "Frame",
     "ModelInfo",

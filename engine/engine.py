@@ -6,6 +6,7 @@ import itertools
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Self
 
 from engine.errors import EngineStopped, SpeechError, UnknownVoice
@@ -31,6 +32,15 @@ class EngineConfig:
     max_untaken: float = 2.0
 
 
+class EngineState(StrEnum):
+    """Where an engine is in its life."""
+
+    LOADING = "loading"
+    READY = "ready"
+    DRAINING = "draining"
+    FAILED = "failed"
+
+
 class Engine:
     """Speaks many utterances at once with one model, which lives on a thread of its own.
 
@@ -47,7 +57,8 @@ class Engine:
         self._idle.set()
         self._woken = asyncio.Event()  # set while not idle
         self._info: ModelInfo | None = None
-        self._stopped: EngineStopped | None = EngineStopped("the engine has not been started")
+        self._stopped: EngineStopped | None = EngineStopped("the model is still loading")
+        self.state = EngineState.LOADING
         self._worker: Worker
         self._loop: asyncio.AbstractEventLoop
 
@@ -71,8 +82,15 @@ class Engine:
             died=lambda error: self._post(self._fail, EngineStopped(f"the engine's worker died: {error!r}")),
         )
         self._worker.start(report)
-        self._info = await loaded
-        self._stopped = None
+        try:
+            self._info = await loaded
+        except Exception as error:
+            self._stopped, self.state = (
+                EngineStopped(f"the model could not be loaded: {error}"),
+                EngineState.FAILED,
+            )
+            raise
+        self._stopped, self.state = None, EngineState.READY
 
     async def drain(self, grace: float) -> None:
         """Refuse new utterances and wait up to ``grace`` seconds until those under way have fallen silent.
@@ -81,9 +99,10 @@ class Engine:
         """
         if self._stopped is None:
             self._stopped = EngineStopped("the server is shutting down")
+            self.state = EngineState.DRAINING
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
-                while True:
+                while self._utterances:
                     await self._idle.wait()
                     try:
                         async with asyncio.timeout(QUIET_SECONDS):
@@ -110,13 +129,13 @@ class Engine:
     @property
     def ready(self) -> bool:
         """Whether :meth:`open` would be listened to at all."""
-        return self._stopped is None
+        return self.state is EngineState.READY
 
     @property
     def info(self) -> ModelInfo:
         """Facts about the loaded model. Raises :class:`EngineStopped` before it is."""
         if self._info is None:
-            raise EngineStopped("the engine has not been started")
+            raise EngineStopped("the model is still loading")
         return self._info
 
     @property
@@ -128,6 +147,11 @@ class Engine:
     def open_streams(self) -> int:
         """How many utterances are open now."""
         return len(self._utterances)
+
+    @property
+    def speaking_streams(self) -> int:
+        """How many of them have something to say that nobody has taken yet."""
+        return len(self._busy)
 
     def open(self, options: StreamOptions, arrived: asyncio.Event | None = None) -> "Utterance":
         """Admit a new utterance, which sets ``arrived`` whenever it has something new to tell.
@@ -162,6 +186,8 @@ class Engine:
 
     def _fail(self, error: EngineStopped) -> None:
         self._stopped = error
+        if self.state is EngineState.READY:
+            self.state = EngineState.FAILED
         for utterance in list(self._utterances.values()):
             utterance._receive(error)
 

@@ -102,6 +102,11 @@ class Session:
         return actions
 
     @property
+    def pending(self) -> int:
+        """Characters of text that have not been given to the engine yet."""
+        return self._chunker.pending if self._chunker else 0
+
+    @property
     def active(self) -> bool:
         """Whether an utterance is open."""
         return self._state in (_State.OPEN, _State.STOPPED)

@@ -15,6 +15,8 @@ from realtime.session import Cancel, Drain, EndSpeech, Finished, Log, Open, Say,
 
 # Frames that are ready together are encoded together, up to this many seconds: fewer hops between threads.
 GULP_SECONDS = 0.5
+# A writer who can wait is asked to while this many characters have not been spoken.
+LITTLE_TEXT = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Speaker:
         self._session = Session(max_pending=max_pending_text)
         self._events: deque[Log | Finished] = deque()
         self._wake = asyncio.Event()
+        self._room = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._utterance: Utterance | None = None
         self._request: SpeechRequest
@@ -72,6 +75,10 @@ class Speaker:
         """No more text: speak what is there, then finish."""
         self._session.stop(self._loop.time())
         self._act()
+
+    async def room(self) -> None:
+        """Wait until little of the text is waiting: for writers that are faster than any speech."""
+        await self._room.wait()
 
     def warn(self, message: str) -> None:
         """Tell the client something; its utterance goes on."""
@@ -194,6 +201,10 @@ class Speaker:
             self._timer = None
         if self._session.due is not None:
             self._timer = self._loop.call_at(self._session.due, self._poll)
+        if self._session.pending < LITTLE_TEXT:
+            self._room.set()
+        else:
+            self._room.clear()
         self._wake.set()
 
     def _poll(self) -> None:

@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import get_args
 
+import numpy as np
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from engine import Engine, EngineError, SpeechModel
+from engine.audio import AudioStream, Container, output_format
 from transports import errors, fish, ops, web
 from transports.services import Services
 from transports.settings import Settings
@@ -16,6 +20,21 @@ from transports.version import VERSION
 
 # Encoding is short bursts of C code that release the GIL; more threads than this only contend for it.
 ENCODER_THREADS = 2
+CONTAINERS: tuple[Container, ...] = get_args(Container)
+
+
+async def load(engine: Engine, encoders: Executor) -> None:
+    """Start the engine, and meanwhile open every encoder once, which is slower the first time."""
+    loop = asyncio.get_running_loop()
+    await asyncio.gather(
+        engine.start(), *(loop.run_in_executor(encoders, _encode_once, kind) for kind in CONTAINERS)
+    )
+
+
+def _encode_once(container: Container) -> None:
+    stream = AudioStream(24_000, output_format(container), normalize=True)
+    stream.write(np.zeros(12_000, np.float32))
+    stream.finish()
 
 
 def create_app(
@@ -34,7 +53,7 @@ def create_app(
         engine = Engine(make_model, settings.engine)
         with ThreadPoolExecutor(ENCODER_THREADS, "parrotfish-encoder") as encoders:
             app.state.services = Services(settings, engine, encoders)
-            loading = asyncio.create_task(engine.start())
+            loading = asyncio.create_task(load(engine, encoders))
             loading.add_done_callback(loaded)
             try:
                 yield
@@ -43,7 +62,21 @@ def create_app(
                     await loading
                 await engine.stop()
 
-    app = FastAPI(title="parrotfish", version=VERSION, summary="A real-time voice server", lifespan=lifespan)
+    app = FastAPI(
+        title="parrotfish",
+        version=VERSION,
+        summary="A real-time voice server",
+        lifespan=lifespan,
+        docs_url=None,  # its page would load scripts from elsewhere; /openapi.json is all there is to it
+        redoc_url=None,
+    )
+    if settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "model"],
+        )
     app.include_router(fish.http_router)
     app.include_router(fish.live_router)
     app.include_router(ops.health_router)

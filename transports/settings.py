@@ -19,6 +19,8 @@ class Settings:
     ``voice_aliases`` maps ids that clients send to voices of the model ("" is its default voice).
     ``max_message_bytes`` bounds a request body and a live message, ``max_text`` the characters that wait to be
     spoken for one client; ``grace_seconds`` is how long a shutdown waits for the utterances under way.
+    ``allowed_origins`` are the web pages of other sites ("https://example.com", "*" for all) that may use this
+    server from a browser.
     """
 
     host: str = "127.0.0.1"
@@ -27,5 +29,6 @@ class Settings:
     max_message_bytes: int = 32 * 1024 * 1024
     max_text: int = 1_000_000
     grace_seconds: float = 30.0
+    allowed_origins: tuple[str, ...] = ()
     voice_aliases: Mapping[str, str] = field(default_factory=lambda: {LIVEKIT_DEFAULT_VOICE: ""})
     log_level: LogLevel = "warning"

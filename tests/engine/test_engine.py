@@ -11,6 +11,7 @@ import pytest_asyncio
 from engine import (
     Engine,
     EngineConfig,
+    EngineState,
     EngineStopped,
     Frame,
     Overloaded,
@@ -244,8 +245,8 @@ async def test_a_model_that_cannot_load_says_why() -> None:
     engine = Engine(broken)
     with pytest.raises(FileNotFoundError, match="no weights"):
         await engine.start()
-    assert not engine.ready
-    with pytest.raises(EngineStopped):
+    assert engine.state is EngineState.FAILED
+    with pytest.raises(EngineStopped, match="no weights"):
         engine.open(LOW)
     await engine.stop()
 
@@ -273,6 +274,12 @@ async def test_drain_lets_utterances_finish_and_refuses_new_ones(engine: Engine)
 async def test_drain_does_not_wait_for_streams_that_are_silent(engine: Engine) -> None:
     engine.open(LOW)  # open, like a client's socket between two turns
     await engine.drain(grace=60.0)
+
+
+async def test_drain_of_an_engine_without_streams_is_done(engine: Engine) -> None:
+    assert engine.state is EngineState.READY
+    await engine.drain(grace=60.0)
+    assert engine.state is EngineState.DRAINING
 
 
 async def test_stop_ends_what_the_grace_period_did_not(engine: Engine, model: ToneModel) -> None:

@@ -11,6 +11,7 @@ import pytest_asyncio
 from engine import Engine, EngineConfig, Overloaded, SpeechError, StreamOptions
 from engine.audio import output_format
 from realtime import Audio, Event, Finished, Log, Speaker, SpeechRequest
+from realtime.speaker import LITTLE_TEXT
 from tests.tones import FRAME, RATE, ToneModel
 
 
@@ -173,3 +174,16 @@ async def test_no_speech_is_still_a_stream(speaker: Speaker) -> None:
     events = await until_finished(speaker)
     assert events[-1] == Finished()
     assert len(samples(events)) > 0
+
+
+async def test_room_is_what_a_fast_writer_waits_for(engine: Engine) -> None:
+    with ThreadPoolExecutor(1) as encoders:
+        speaker = Speaker(engine, encoders, max_pending_text=10**6)
+        speaker.start(request())
+        await speaker.room()
+        speaker.text("a. " * LITTLE_TEXT)
+        room = asyncio.ensure_future(speaker.room())
+        await asyncio.sleep(0)
+        assert not room.done()
+        speaker.disconnect()
+        await room

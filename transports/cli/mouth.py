@@ -50,7 +50,7 @@ async def mouth_here(request: Mapping[str, Any]) -> AsyncIterator[Mouth]:
             known = ", ".join(engine.info.voice_ids)
             raise click.BadParameter(f"{voice!r} is not one of {known}", param_hint="--voice")
         with ThreadPoolExecutor(1, "parrotfish-encoder") as encoders:
-            # A text that was given as a file is in memory anyway, however long it is.
+            # Its own writer waits for room; whatever it reads at once is in memory anyway.
             speaker = Speaker(engine, encoders, max_pending_text=sys.maxsize)
             try:
                 speaker.start(speech_request(parse_request(request), engine.info, {}, paced=False))
@@ -69,6 +69,7 @@ class _Here:
 
     async def text(self, text: str) -> None:
         self._speaker.text(text)
+        await self._speaker.room()
 
     async def stop(self) -> None:
         self._speaker.stop()

@@ -75,6 +75,13 @@ def _aliases(_: click.Context, parameter: click.Parameter, pairs: tuple[str, ...
     help="Another id for a voice, such as one that a client has built in; may be repeated.",
 )
 @click.option(
+    "--allow-origin",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Another site whose pages may use this server from a browser, such as https://example.com; may be "
+    "repeated, * is every site.",
+)
+@click.option(
     "--log-level", default=_DEFAULTS.log_level, type=click.Choice(get_args(LogLevel)), help="How much to log."
 )
 def serve(
@@ -86,6 +93,7 @@ def serve(
     max_text: int,
     grace: float,
     voice_alias: dict[str, str],
+    allow_origin: tuple[str, ...],
     log_level: LogLevel,
 ) -> None:
     """Run the server.
@@ -104,6 +112,7 @@ def serve(
         max_text=max_text,
         grace_seconds=grace,
         voice_aliases={**_DEFAULTS.voice_aliases, **voice_alias},
+        allowed_origins=allow_origin,
         log_level=log_level,
     )
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -194,7 +203,7 @@ class _OperatorConsole:
 
     def draining(self, services: Services) -> None:
         """A signal came; what is being said is finished first."""
-        count = services.engine.open_streams
+        count = services.engine.speaking_streams
         if not count:
             self._console.print("stopping")
             return

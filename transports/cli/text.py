@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import click
 
 _READ_BYTES = 65_536
+_READS_AHEAD = 4  # for a text that comes in faster than it is spoken
 
 
 async def spelled_text(text: str) -> AsyncIterator[str]:
@@ -43,11 +44,13 @@ async def _reads(descriptor: int) -> AsyncIterator[bytes]:
     """
     loop = asyncio.get_running_loop()
     results: asyncio.Queue[bytes | OSError] = asyncio.Queue()
+    room = threading.Semaphore(_READS_AHEAD)
 
     def read() -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know any more
             data: bytes | OSError = b"-"
             while data and not isinstance(data, OSError):
+                room.acquire()
                 try:
                     data = os.read(descriptor, _READ_BYTES)
                 except OSError as error:
@@ -55,7 +58,11 @@ async def _reads(descriptor: int) -> AsyncIterator[bytes]:
                 loop.call_soon_threadsafe(results.put_nowait, data)
 
     threading.Thread(target=read, name="parrotfish-stdin", daemon=True).start()
-    while data := await results.get():
-        if isinstance(data, OSError):
-            raise click.ClickException(f"stdin: {data.strerror}")
-        yield data
+    try:
+        while data := await results.get():
+            if isinstance(data, OSError):
+                raise click.ClickException(f"stdin: {data.strerror}")
+            yield data
+            room.release()
+    finally:
+        room.release(_READS_AHEAD)  # let the thread run to its end

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from urllib.parse import urlsplit
 
 import ormsgpack
 from fastapi import APIRouter
@@ -9,8 +10,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from engine import EngineError
 from realtime import Audio, Event, Finished, Log, SpeechRequest
-from transports.errors import RequestError
-from transports.fish.schema import parse_request, speech_request
+from transports.errors import RequestError, error_response, invalid
+from transports.fish.schema import TTSRequest, parse_request, speech_request
 from transports.services import Services, services_of
 
 router = APIRouter()
@@ -23,6 +24,9 @@ MIN_PCM_BYTES = 1026
 async def live(socket: WebSocket) -> None:
     """Any number of utterances over one socket, one after the other. A closed socket cancels at once."""
     services = services_of(socket)
+    if not _welcome(socket, services.settings.allowed_origins):
+        await socket.send_denial_response(error_response("Origin: not among the allowed origins", 403))
+        return
     await socket.accept()
     connection = _Connection(socket, services)
     sender = asyncio.create_task(connection.send_events())
@@ -31,6 +35,14 @@ async def live(socket: WebSocket) -> None:
     finally:
         connection.speaker.disconnect()
         await sender
+
+
+def _welcome(socket: WebSocket, allowed: tuple[str, ...]) -> bool:
+    """Whether the page that opens the socket may: browsers let any page try, and name it; others name none."""
+    origin = socket.headers.get("origin")
+    if origin is None or "*" in allowed or origin in allowed:
+        return True
+    return urlsplit(origin).netloc == socket.headers.get("host")
 
 
 class PcmPackets:
@@ -110,7 +122,10 @@ class _Connection:
 
     def _start(self, event: dict[Any, Any]) -> None:
         try:
-            wire = parse_request(event.get("request"), "request")
+            fields = event.get("request")
+            if not isinstance(fields, dict):
+                raise invalid("request", fields, "a map of request fields")
+            wire = parse_request({"text": "", **fields}, "request")
             request = self._speech_request(wire)
         except (RequestError, EngineError) as error:
             self.speaker.reject(str(error))
@@ -119,7 +134,7 @@ class _Connection:
         if wire.text:
             self.speaker.text(wire.text)
 
-    def _speech_request(self, wire: Any) -> SpeechRequest:
+    def _speech_request(self, wire: TTSRequest) -> SpeechRequest:
         services = self._services
         request = speech_request(wire, services.engine.info, services.settings.voice_aliases, paced=True)
         self._packets = PcmPackets() if request.output.container == "pcm" else None

@@ -94,14 +94,14 @@ def parse_body(body: bytes, content_type: str) -> TTSRequest:
     try:
         if kind in ("application/msgpack", "application/x-msgpack", "application/vnd.msgpack"):
             fields = ormsgpack.unpackb(body)
-        elif kind in ("application/json", ""):
+        elif kind == "application/json":
             fields = orjson.loads(body)
         else:
             raise RequestError(
                 f"Content-Type: got {kind!r}; expected application/json or application/msgpack", 415
             )
     except (ormsgpack.MsgpackDecodeError, orjson.JSONDecodeError) as error:
-        raise RequestError(f"body: not valid {kind or 'application/json'}: {error}") from None
+        raise RequestError(f"body: not valid {kind}: {error}") from None
     return parse_request(fields)
 
 

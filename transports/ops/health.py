@@ -16,10 +16,12 @@ async def health() -> dict[str, str]:
 
 @router.get("/ready", summary="Would it take work?")
 async def ready(request: Request) -> JSONResponse:
-    """200 once the model is warm; 503 while it loads, while the server drains, and when it is full."""
+    """200 while new work is taken; else 503, with ``status`` loading, full, draining or failed."""
     engine = services_of(request).engine
-    if not engine.ready:
-        return JSONResponse({"status": "not ready"}, 503)
-    streams = {"open_streams": engine.open_streams, "max_streams": engine.max_streams}
-    full = engine.open_streams >= engine.max_streams
-    return JSONResponse({"status": "full" if full else "ready", **streams}, 503 if full else 200)
+    answer: dict[str, str | int] = {"status": engine.state}
+    if engine.ready:
+        answer |= {"open_streams": engine.open_streams, "max_streams": engine.max_streams}
+        if engine.open_streams < engine.max_streams:
+            return JSONResponse(answer)
+        answer["status"] = "full"
+    return JSONResponse(answer, 503, {"Retry-After": "1"})

@@ -1,4 +1,6 @@
+import asyncio
 import os
+import threading
 
 import click
 import pytest
@@ -15,10 +17,17 @@ async def heard_from(*writes: bytes) -> list[str]:
         for data in writes:
             os.write(writing, data)
             heard.append(await anext(pieces))
-        os.close(writing)
-        heard += [piece async for piece in pieces]
     finally:
-        os.close(reading)
+        os.close(writing)
+        try:
+            heard += [piece async for piece in pieces]
+        finally:
+            # The reader meets the end of the pipe now. Closed before that, the number of its descriptor would
+            # go to the next pipe, of which it would eat the data.
+            for thread in threading.enumerate():
+                if thread.name == "parrotfish-stdin":
+                    await asyncio.to_thread(thread.join)
+            os.close(reading)
     return heard
 
 

@@ -3,17 +3,20 @@
 import asyncio
 from typing import Any
 
+import httpx
 import numpy as np
 import ormsgpack
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from engine.audio import decode
 from tests.hearing import transcribe, word_error_rate
-from tests.transports.conftest import Running
+from tests.tones import ToneModel
+from tests.transports.conftest import Running, run_server
 from tests.transports.fish.live_client import LiveClient
 from transports.fish.live import MIN_PCM_BYTES, PcmPackets
+from transports.settings import Settings
 
 SENTENCE = "The old sailor told us a long story about the storm."
 
@@ -364,6 +367,34 @@ async def test_streams_at_once_do_not_mix(server: Running) -> None:
 
     for text, audio in zip(texts, await asyncio.gather(*map(one, texts)), strict=True):
         assert word_error_rate(text, transcribe(audio, 16000)) <= 0.2
+
+
+async def test_a_page_of_another_site_may_not_use_the_socket(server: Running) -> None:
+    with pytest.raises(InvalidStatus) as refusal:
+        async with connect(server.live, origin="https://evil.example"):  # type: ignore[arg-type]
+            pass
+    assert refusal.value.response.status_code == 403
+    async with connect(server.live, origin=server.url):  # type: ignore[arg-type]
+        pass
+
+
+async def test_a_page_of_an_allowed_site_may() -> None:
+    settings = Settings(port=0, allowed_origins=("https://friend.example",))
+    for running in run_server(settings, ToneModel):
+        async with connect(running.live, origin="https://friend.example"):  # type: ignore[arg-type]
+            pass
+        async with httpx.AsyncClient(base_url=running.url) as client:
+            headers = {"Origin": "https://friend.example", "Access-Control-Request-Method": "POST"}
+            preflight = await client.options("/v1/tts", headers=headers)
+        assert preflight.headers["access-control-allow-origin"] == "https://friend.example"
+
+
+async def test_start_needs_no_text(server: Running) -> None:
+    async with LiveClient(server.live) as client:
+        await client.send("start", request={"format": "pcm"})
+        await client.send("text", text="Hello.")
+        await client.send("stop")
+        assert await client.finish() == "stop"
 
 
 def test_pcm_packets_lose_nothing_and_are_never_small() -> None:

@@ -4,12 +4,11 @@ const EAGER_MS = 1000;
 /**
  * Watches whether the server would take work, as long as somebody looks at the page.
  *
- * The states are "ready", "full", "loading", "closing" and "gone".
+ * The states are "ready", "full", "loading", "draining", "failed" and "gone".
  */
 export class ServerWatch {
   #url;
   #changed;
-  #state = "unknown";
   #timer;
   #asking = false;
 
@@ -30,7 +29,6 @@ export class ServerWatch {
     this.#asking = true;
     const [state, streams] = await this.#ask();
     this.#asking = false;
-    this.#state = state;
     this.#changed(state, streams);
     this.#timer = setTimeout(() => this.look(), state === "ready" ? CALM_MS : EAGER_MS);
   }
@@ -40,10 +38,7 @@ export class ServerWatch {
       const response = await fetch(this.#url, { cache: "no-store" });
       const answer = await response.json();
       const streams = "max_streams" in answer ? { open: answer.open_streams, max: answer.max_streams } : null;
-      if (response.ok) return ["ready", streams];
-      if (answer.status === "full") return ["full", streams];
-      const served = ["ready", "full", "closing"].includes(this.#state);
-      return [served ? "closing" : "loading", null];
+      return [answer.status, streams];
     } catch {
       return ["gone", null];
     }
