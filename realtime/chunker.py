@@ -31,21 +31,31 @@ class Pace:
     """When a segment leaves.
 
     ``first_words``: a silent listener gets a phrase of that many words. ``idle``: seconds without new text
-    after which what is there is spoken. ``hurry`` and ``relaxed``: with less than ``hurry`` seconds of speech
-    left the next phrase goes, with less than ``relaxed`` the next clause, with more only whole sentences.
+    after which what is there is spoken. With less than ``urgent`` seconds of speech left the listener is served
+    as if it were silent, with less than ``hurry`` the next longer phrase goes, with less than ``relaxed`` the
+    next clause, with more only whole sentences.
     """
 
     first_words: int
     idle: float
+    urgent: float
     hurry: float
     relaxed: float
 
+    @property
+    def turning_points(self) -> tuple[float, ...]:
+        """How many seconds are left when something changes."""
+        return self.relaxed, self.hurry, self.urgent
+
 
 PACES = {
-    Latency.LOW: Pace(first_words=3, idle=0.15, hurry=0.5, relaxed=1.5),
-    Latency.BALANCED: Pace(first_words=4, idle=0.25, hurry=0.8, relaxed=2.5),
-    Latency.NORMAL: Pace(first_words=8, idle=0.5, hurry=1.0, relaxed=4.0),
+    Latency.LOW: Pace(first_words=3, idle=0.15, urgent=0.3, hurry=0.5, relaxed=1.5),
+    Latency.BALANCED: Pace(first_words=4, idle=0.25, urgent=0.4, hurry=0.8, relaxed=2.5),
+    Latency.NORMAL: Pace(first_words=8, idle=0.5, urgent=0.5, hurry=1.0, relaxed=4.0),
 }
+
+# Seconds by which a turning point may be early: a timer that was set for it must find it passed.
+TOLERANCE = 0.001
 
 SPEAKER = re.compile(r"<\|speaker:(\d{1,3})\|>")
 MAX_SPEAKER_MARK = len("<|speaker:999|>")
@@ -143,6 +153,7 @@ class Chunker:
 
         Call again until None; each segment that is taken adds to what is ahead.
         """
+        ahead -= TOLERANCE
         while self._start < self._end:
             self._scan()
             cut = self._cut_flushed() if self._start < self._flushed else self._cut_live(now, ahead)
@@ -156,7 +167,7 @@ class Chunker:
         """When to call :meth:`take` again if no text arrives before; None if only text can change it."""
         if self._start == self._end:
             return None
-        times = [now + ahead - left for left in (self._pace.relaxed, self._pace.hurry, 0.0)]
+        times = [now + ahead - left for left in self._pace.turning_points]
         return min((time for time in (*times, self._last_push + self._pace.idle) if time > now), default=None)
 
     # -- where the text may be cut ------------------------------------------------------------------
@@ -267,14 +278,14 @@ class Chunker:
     def _cut_live(self, now: float, ahead: float) -> _Mark | None:
         """A cut of text that is still being written."""
         pace, limit = self._pace, self._limit()
-        if ahead <= 0 and (mark := self._first_phrase(limit)):
+        if ahead <= pace.urgent and (mark := self._first_phrase(limit)):
             return mark
         short = self._min_chunk_length // 2
-        if ahead < pace.hurry:
+        if ahead <= pace.hurry:
             mark = self._first(Boundary.PHRASE, limit, least=short)
             if mark is None and now - self._last_push >= pace.idle:
                 mark = self._cut_idle(limit)
-        elif ahead < pace.relaxed:
+        elif ahead <= pace.relaxed:
             mark = self._first(Boundary.CLAUSE, limit, least=short)
         else:
             mark = self._first(Boundary.SENTENCE, limit, least=self._min_chunk_length)

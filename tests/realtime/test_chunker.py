@@ -169,6 +169,13 @@ def test_when_the_listener_is_about_to_run_dry_a_phrase_leaves() -> None:
     assert segment.open_ended
 
 
+def test_shortly_before_that_the_first_words_leave_as_at_the_beginning() -> None:
+    c = chunker(least=100)
+    c.push("I went down to the market with my oldest friend ", 0.0)
+    assert c.take(0.0, BALANCED.urgent + 0.1) is None
+    assert c.take(0.0, BALANCED.urgent) == Segment("I went down to the market", open_ended=True)
+
+
 def test_due_names_the_times_at_which_something_may_leave() -> None:
     c = chunker(least=10)
     assert c.due(0.0, 0.0) is None
