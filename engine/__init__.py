@@ -3,9 +3,21 @@
 from engine.engine import Engine, EngineConfig, EngineState, Utterance
 from engine.errors import EngineError, EngineStopped, Overloaded, SpeechError, UnknownVoice
 from engine.models.base import SpeechModel
-from engine.speech import Frame, ModelInfo, Sampling, Segment, StreamId, StreamOptions, Voice, WordTime
+from engine.speech import (
+    PLAIN,
+    Frame,
+    ModelInfo,
+    Sampling,
+    Segment,
+    StreamId,
+    StreamOptions,
+    Style,
+    Voice,
+    WordTime,
+)
 
 __all__ = [
+    "PLAIN",
     "Engine",
     "EngineConfig",
     "EngineError",
@@ -20,6 +32,7 @@ __all__ = [
     "SpeechModel",
     "StreamId",
     "StreamOptions",
+    "Style",
     "UnknownVoice",
     "Utterance",
     "Voice",

@@ -30,7 +30,8 @@ class ModelInfo:
     ``frame_samples`` at ``sample_rate`` Hz is the step by which every stream advances; the last frame of a
     segment may be shorter. ``max_batch`` is how many streams one step may hold.
     ``loudness`` is what its voices measure by ITU-R BS.1770, in LUFS. ``speeds`` is the range in which the model
-    itself speaks well faster or slower than by nature (1); what goes beyond is stretched in time.
+    itself speaks well faster or slower than by nature (1); what goes beyond is stretched in time. A model that
+    ``reads_tags`` is given ``[tags]`` inside its text; the others get pauses and styles instead.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ModelInfo:
     default_voice: str
     languages: tuple[str, ...]
     speeds: tuple[float, float] = (1.0, 1.0)
+    reads_tags: bool = False
 
     @property
     def frame_seconds(self) -> float:
@@ -86,15 +88,37 @@ class StreamOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Style:
+    """How a stretch of text is to be spoken, beside the voice: factors, but for the level, which is in dB.
+
+    ``range`` is how far the melody moves around its middle.
+    """
+
+    whisper: bool = False
+    level_db: float = 0.0
+    pace: float = 1.0
+    pitch: float = 1.0
+    range: float = 1.0
+
+
+PLAIN = Style()
+"""The voice as it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """One stretch of text that a model speaks in one go.
 
     ``open_ended`` says that the sentence goes on in the next segment, so that the voice should not fall.
+    ``pause`` is seconds of silence before the text, which may then be empty. ``style`` is for models that do not
+    read tags in the text themselves.
     """
 
     text: str
     speaker: int = 0
     open_ended: bool = False
+    style: Style = PLAIN
+    pause: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
