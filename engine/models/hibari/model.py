@@ -7,15 +7,16 @@ import numpy as np
 
 from engine.errors import SpeechError
 from engine.models.hibari.network import Network
-from engine.models.hibari.phrase import Phrase, silence, speak
+from engine.models.hibari.phrase import Phrase, pace_of, silence, speak
 from engine.models.hibari.presets import DEFAULT_VOICE, LOUDNESS, PRESETS, Preset
 from engine.models.hibari.reading import Reader
 from engine.models.hibari.stream import FRAME_HOPS, Stream
-from engine.models.hibari.synthesis import HOP, SAMPLE_RATE, Synthesizer
+from engine.models.hibari.synthesis import HOP, HOP_SECONDS, SAMPLE_RATE, Synthesizer
 from engine.speech import Frame, ModelInfo, Segment, StreamId, StreamOptions
 
 _PHONEMES_PER_SECOND = 19
 _PHRASE_SECONDS = 4.3  # by estimate; the network adds 0.6 s of silence, and takes 5 ms for each second
+_LONGEST_PAUSE = 10.0  # seconds
 _UNSPEAKABLE_HOPS = 12  # what is heard of text without anything to say: 150 ms of silence
 
 _log = logging.getLogger(__name__)
@@ -40,7 +41,8 @@ class HibariModel:
 
     English only; the voices are those of :mod:`~engine.models.hibari.presets`. A segment is spoken in phrases
     of at most some 5 s: prefill runs the network for the first, steps run it for the others when they come
-    near, and the sound is computed 100 ms at a time. ``[word](/phonemes/)`` in the text sets a pronunciation.
+    near, and the sound is computed 100 ms at a time. A segment's style moves its preset's timbre and pace; its
+    pause is as long at any speed. ``[word](/phonemes/)`` in the text sets a pronunciation.
     """
 
     def __init__(self, threads: int = 1) -> None:
@@ -96,10 +98,13 @@ class HibariModel:
             min(near, key=lambda state: state.hops_left).prepare()
 
     def _phrases(self, segment: Segment, preset: Preset, speed: float) -> Iterator[Phrase]:
-        limit = int(_PHRASE_SECONDS * _PHONEMES_PER_SECOND * speed * preset.pace)
-        spoken = False
+        limit = int(_PHRASE_SECONDS * _PHONEMES_PER_SECOND * pace_of(preset, speed, segment.style))
+        pause = round(max(0.0, min(segment.pause, _LONGEST_PAUSE)) / HOP_SECONDS)
+        if pause:
+            yield silence(pause)
+        spoken = bool(pause)
         for reading in self._reader.read(segment.text, segment.open_ended, limit):
-            yield speak(self._network, reading, preset, speed)
+            yield speak(self._network, reading, preset, speed, segment.style)
             spoken = True
         if not spoken:
             yield silence(_UNSPEAKABLE_HOPS)

@@ -12,6 +12,7 @@ from engine.models.hibari.reading import Reading
 from engine.models.hibari.sentences import Word
 from engine.models.hibari.synthesis import HOP_SECONDS, VOICED_HZ, Array, Spectra, join, silent
 from engine.models.hibari.timbre import Timbre
+from engine.speech import PLAIN, Style
 
 _ONSET_POWER = 10 ** (-41 / 10)  # speech is at about -20 dB and mostly sets in within a frame or two
 _DECAY_POWER = 10 ** (-54 / 10)
@@ -22,6 +23,7 @@ _EDGE_SECONDS = 0.04  # what two neighbours have of silence by their edges alone
 _HEARD_EARLY = 4  # frames by which a phoneme is heard before the network's durations say so
 _HELD_FRAMES = 40
 _HELD_FALL = 0.35
+_PACES = (0.65, 1.4)
 
 
 class SpokenWord(NamedTuple):
@@ -43,10 +45,16 @@ class Phrase(NamedTuple):
     pause_hops: int
 
 
-def speak(network: Network, reading: Reading, preset: Preset, speed: float) -> Phrase:
-    """Run the network for one reading. ``speed`` multiplies the preset's own pace."""
-    pace = speed * preset.pace
+def pace_of(preset: Preset, speed: float, style: Style) -> float:
+    """How fast the network is to speak; a style alone may not push it where it swallows sounds."""
+    return preset.pace * max(min(speed, _PACES[0]), min(max(speed, _PACES[1]), speed * style.pace))
+
+
+def speak(network: Network, reading: Reading, preset: Preset, speed: float, style: Style = PLAIN) -> Phrase:
+    """Run the network for one reading. ``speed`` and the style's pace multiply the preset's own pace."""
+    pace = pace_of(preset, speed, style)
     prediction = network.predict(reading.phonemes, pace)
+    # Where speech begins does not depend on how loud the style is: a soft word has all its sounds, too.
     power = prediction.spectra.power() * np.float32(10 ** (preset.timbre.gain_db / 10))
     first = _heard(power, _ONSET_POWER)[0] - len(_FADE_IN)
     last = _heard(power, _DECAY_POWER)[-1] + len(_FADE_OUT)
@@ -58,7 +66,8 @@ def speak(network: Network, reading: Reading, preset: Preset, speed: float) -> P
     seconds = (len(edged) - 2) * HOP_SECONDS
     pause = max(reading.pause / pace - _EDGE_SECONDS, 0.0)
     starts = (prediction.starts - start + len(_LEAD) - _HEARD_EARLY) * HOP_SECONDS
-    return Phrase(edged, preset.timbre, _word_times(reading, starts, seconds), round(pause / HOP_SECONDS))
+    words = _word_times(reading, starts, seconds)
+    return Phrase(edged, preset.timbre.styled(style), words, round(pause / HOP_SECONDS))
 
 
 def silence(hops: int) -> Phrase:

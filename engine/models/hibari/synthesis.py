@@ -38,6 +38,8 @@ _SOURCE_WINDOW = _WINDOW / np.float32(N_FFT / 4)
 # Squared Hann windows a quarter apart sum to 3/2.
 _OUTPUT_WINDOW = _WINDOW / np.float32(1.5)
 _POSITION = ((np.arange(HOP) + 0.5) / HOP - 0.5).astype(np.float32)
+_INAUDIBLE = 0.004  # 28 dB below the level of speech
+_RISE = np.linspace(0, 1, 24, dtype=np.float32)  # 1 ms, for sound to begin that is cut into
 _LIMITER_KNEE = np.float32(0.85)
 
 
@@ -120,43 +122,65 @@ class Synthesizer:
         self._phase = 0.0
         self.start(silent(2))
 
-    def start(self, spectra: Spectra, timbre: Timbre | None = None) -> None:
+    def start(self, spectra: Spectra, timbre: Timbre | None = None, skip: int = 0) -> None:
         """Begin a phrase, which must start with one or two silent frames and end with three.
 
         A frame is heard from two hops before its centre until two hops after it. The sound begins where that
-        of the third frame does and is two hops shorter than the spectra.
+        of the third frame does and is two hops shorter than the spectra. Up to ``skip`` samples, less than a hop,
+        are left out of its beginning while they are too soft to be heard; its silent end makes up for them.
         """
         self._spectra = spectra
         self._timbre = timbre
         self._f0 = timbre.melody(spectra.f0) if timbre else spectra.f0
         self._frame = 0
+        self._left = len(spectra) - 2
+        self._lead = 2 * HOP
+        self._skip = skip
         self._source = np.zeros(2 * HOP, np.float32)  # pulses from two hops before the next frame's centre on
-        self._tail = np.zeros((_OVERLAP - 1, HOP), np.float32)
+        self._tail = np.zeros(
+            (_OVERLAP - 1) * HOP, np.float32
+        )  # sound to come: of these frames, not all of it
 
     @property
     def hops_left(self) -> int:
         """How many hops of 300 samples the phrase still has."""
-        return len(self._spectra) - max(self._frame, 2)
+        return self._left
 
     def advance(self, hops: int) -> Pcm:
         """The next ``hops`` hops of the phrase, or what is left of it: 300 samples each, within (-1, 1)."""
-        first, lead = self._frame, 2 if self._frame == 0 else 0
-        last = min(first + lead + hops, len(self._spectra))
-        count = last - first
-        if count <= lead:
+        hops = min(hops, self._left)
+        if not hops:
             return np.zeros(0, np.float32)
+        lead, skip = self._lead, self._skip
+        self._lead = self._skip = 0
+        known = len(self._tail) - (_OVERLAP - 1) * HOP  # samples of the tail that no later frame adds to
+        end = lead + skip + hops * HOP
+        count = min(-((known - end) // HOP), len(self._spectra) - self._frame)
+        sound = np.zeros(known + (count + _OVERLAP - 1) * HOP, np.float32)
+        sound[: len(self._tail)] = self._tail
+        self._add(sound[known:].reshape(-1, HOP), count)
+        lead += (skipped := _inaudible(sound[lead : lead + skip]))
+        self._left -= hops
+        self._tail = sound[lead + hops * HOP :]
+        given = _limit(sound[lead : lead + hops * HOP])
+        if skipped:
+            given[: len(_RISE)] *= _RISE
+        return given
+
+    def _add(self, sound: Array, count: int) -> None:
+        """Add the next ``count`` frames to their sound, in rows of a hop from where the first of them begins."""
+        if not count:
+            return
+        first, last = self._frame, self._frame + count
         # The STFT is centred: the window of frame k spans the pulses of hops k-2 to k+1.
         made = first - 2 + len(self._source) // HOP
         source = np.concatenate([self._source, self._pulses(made, last + 1)])
         self._source = source[count * HOP :]
         rows = np.lib.stride_tricks.sliding_window_view(source, N_FFT)[: count * HOP : HOP]
         blocks = self._shape(rows, self._spectra[first:last]).reshape(count, _OVERLAP, HOP)
-        sound = np.zeros((count + _OVERLAP - 1, HOP), np.float32)
-        sound[: _OVERLAP - 1] = self._tail
         for block in range(_OVERLAP):
             sound[block : block + count] += blocks[:, block]
-        self._frame, self._tail = last, sound[count:]
-        return _limit(sound[lead:count].reshape(-1))
+        self._frame = last
 
     def _shape(self, source: Array, spectra: Spectra) -> Array:
         """Pulses under each window -> windowed sound of each frame, both ``(frames, 1200)``."""
@@ -208,6 +232,12 @@ def _polar(log_magnitude: Array, angle: Array, out: Complex) -> Complex:
     np.sin(angle, out=out.imag)
     out *= np.exp(np.minimum(log_magnitude, _LOUDEST))
     return out
+
+
+def _inaudible(head: Pcm) -> int:
+    """How many samples can be left out without anything being missed, with room to rise after them."""
+    heard = np.flatnonzero(np.abs(head) > _INAUDIBLE)
+    return max(int(heard[0]) - len(_RISE), 0) if len(heard) else len(head)
 
 
 def _limit(pcm: Pcm) -> Pcm:

@@ -1,5 +1,6 @@
 """Other voices from one, frame by frame: melody moved, vocal tract stretched, voicing taken away."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.models.hibari.synthesis import BINS, N_FFT, SAMPLE_RATE, SILENT, VOICED_HZ, Array, Spectra
+from engine.speech import Style
 
 _MEDIAN_HZ = 185.0  # of the network's own voice
 _LOWEST_HZ = 55.0
@@ -19,6 +21,11 @@ _BREATH = np.float32(1.2)
 # A whisper is softer than a voice, and an open glottis has little to give below 1 kHz.
 _HZ = np.maximum(np.arange(BINS), 3) * _BIN_HZ
 _WHISPER_TILT = (-1.2 - np.log1p((1000 / _HZ) ** 2) / 2).astype(np.float32)
+# The gain that makes a whisper 5 dB softer than the voices are, whatever its vocal tract.
+_WHISPER_GAIN_DB = 10.3
+_PITCHES = (0.5, 2.0)
+_RANGES = (0.0, 2.0)
+_LEVELS_DB = (-30.0, 6.0)
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,21 @@ class Timbre:
         if not self.own_voice:
             spectra = self._revoiced(spectra)
         return spectra.louder(np.float32(self.gain_db * np.log(10) / 20))
+
+    def styled(self, style: Style) -> "Timbre":
+        """The same voice in another style, whose factors are bounded to what it can do.
+
+        Pitch and whisper leave the loudness to ``level_db``: closer harmonics carry more power, and a whisper has
+        a level of its own, a little below the voice's.
+        """
+        pitch, level = _within(style.pitch, _PITCHES), _within(style.level_db, _LEVELS_DB)
+        whisper = self.whisper or style.whisper
+        if whisper and not self.whisper:
+            gain = _WHISPER_GAIN_DB
+        else:
+            gain = self.gain_db + (0 if whisper else 10 * math.log10(pitch))
+        span = self.range * _within(style.range, _RANGES)
+        return Timbre(gain + level, self.pitch * pitch, span, self.tract, whisper)
 
     @cached_property
     def own_voice(self) -> bool:
@@ -96,3 +118,9 @@ class Timbre:
 
 def _at(values: Array, bins: npt.NDArray[np.intp]) -> Array:
     return np.take_along_axis(values, bins, axis=1)
+
+
+def _within(value: float, bounds: tuple[float, float]) -> float:
+    """``value``, or the bound that it exceeds."""
+    low, high = bounds
+    return max(low, min(high, value))
