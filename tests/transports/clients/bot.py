@@ -83,7 +83,7 @@ class Bot:
         self._changed = asyncio.Condition()
         self._caller = Caller()
         # Speech counts as over after this silence; 3 s unless told, which is long for a test.
-        options.setdefault("stop_frame_timeout_s", 1.5)
+        options.setdefault("stop_frame_timeout_s", 1.2)
         self.service = FishAudioTTSService(api_key="any", **options)
         self.service._base_url = url  # there is no other way to name a server
         self.service.add_event_handler("on_connected", self._on_connected)

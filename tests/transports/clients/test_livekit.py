@@ -117,6 +117,17 @@ async def test_speech_begins_before_the_text_has_ended(server: Running) -> None:
     assert word_error_rate(TEXT, transcribe(*audio(events))) <= 0.2
 
 
+@pytest.mark.parametrize("text", ["🙂", "...", "[pause]"])
+async def test_text_without_words(server: Running, text: str) -> None:
+    """Without audio the plugin would raise."""
+    async with agent(server) as it:
+        pcm, rate = await it.say(text, conn_options=ONCE)
+        assert 0 < len(pcm) / rate < 1
+        async with it.tts.synthesize(text, conn_options=ONCE) as stream:
+            pcm, rate = await hear(stream)
+        assert 0 < len(pcm) / rate < 1
+
+
 async def test_streams_at_once(server: Running) -> None:
     texts = ["I have seven red apples.", "The train leaves at night.", "My sister plays the piano."]
     async with agent(server) as it:

@@ -62,6 +62,15 @@ async def test_a_language_model_writes_the_turn(server: Running) -> None:
     assert bot.errors == []
 
 
+async def test_a_turn_without_words(server: Running) -> None:
+    """Two such turns without audio, and Pipecat takes the service for broken."""
+    async with running_bot(server) as bot:
+        for text in ("🙂", "..."):
+            assert len(await bot.answer([text])) < RATE
+        assert word_error_rate(NEW, transcribe(await bot.say(NEW), RATE)) <= 0.15
+    assert bot.errors == []
+
+
 async def test_new_settings_in_mid_call(server: Running) -> None:
     """Pipecat connects anew for them."""
     async with running_bot(server) as bot:
