@@ -1,0 +1,29 @@
+"""The English rules in their order."""
+
+from realtime.normalizer.addresses import address_rules
+from realtime.normalizer.draft import Rule
+from realtime.normalizer.english_arithmetic import NUMBERS, PREPARATIONS
+from realtime.normalizer.english_calendar import DATES, LONE_YEARS, TIMES, YEARS
+from realtime.normalizer.english_codes import CODES
+from realtime.normalizer.english_money import MONEY
+from realtime.normalizer.english_units import UNITS
+from realtime.normalizer.english_words import ABBREVIATIONS, ADDRESS_WORDS, SIGNS
+from realtime.normalizer.markup import EMPHASIS, STRUCTURE
+
+ENGLISH: tuple[Rule, ...] = (
+    *STRUCTURE,
+    *address_rules(ADDRESS_WORDS),
+    *EMPHASIS,
+    *ABBREVIATIONS,
+    *DATES,
+    *CODES,
+    *TIMES,
+    *PREPARATIONS,
+    *YEARS,
+    *MONEY,
+    *UNITS,
+    *LONE_YEARS,
+    *NUMBERS,
+    *SIGNS,
+)
+"""English as it is spoken: without markup, digits and signs."""

@@ -1,0 +1,109 @@
+"""Fractions, powers, ordinals, ranges, the signs of numbers; and all numbers that no other rule knows."""
+
+import re
+
+from realtime.normalizer.draft import Rule
+from realtime.normalizer.english_numbers import APART, NUMBER, cardinal, digits, number_words, ordinal, plural
+
+_VULGAR = {
+    "½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5", "⅘": "4/5",
+    "⅙": "1/6", "⅚": "5/6", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8",
+}  # fmt: skip
+_SET_PHRASES = {
+    "24/7": "twenty-four seven", "9/11": "nine eleven", "50/50": "fifty-fifty", "20/20": "twenty twenty",
+    "50-50": "fifty-fifty",
+}  # fmt: skip
+_PHRASE = re.compile(rf"{APART}(?:{'|'.join(_SET_PHRASES)})(?![\w/-]|[.,][0-9])")
+_FRACTION = re.compile(
+    rf"{APART}(?<!/)(?:([0-9]{{1,4}})[ ])?([0-9]{{1,4}})/([1-9][0-9]{{0,3}})(?![\w/%]|[.,-][0-9])"
+)
+_DENOMINATORS = {2: "half", 4: "quarter", **{n: ordinal(n) for n in (3, 5, 6, 7, 8, 9, 12, 16, 32, 64)}}
+_POWER = re.compile(r"(?<=[\w)])(?:\^\(?([-−]?[0-9]{1,4})\)?|([⁻]?[²³¹⁰⁴-⁹]+))")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻−", "0123456789--")
+_SUBSCRIPTS = re.compile("[₀-₉]+")
+_TO_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_SCIENTIFIC = re.compile(rf"{APART}({NUMBER})[eE]([+-]?[0-9]{{1,3}})\b")
+_ORDINAL = re.compile(rf"{APART}([0-9]{{1,3}}(?:,[0-9]{{3}})*|[0-9]{{1,9}})(?:st|nd|rd|th|ST|ND|RD|TH)\b")
+_BY = re.compile(rf"(?<![\w.])({NUMBER})(?:[ ]?x[ ]?|×)(?={NUMBER}(?![\w%]))")
+_RANGE = re.compile(rf"{APART}(?<![-–])({NUMBER})(?:[ ]?–[ ]?|-)({NUMBER})(?![\w-])")
+_RATIO = re.compile(r"(?<=[0-9]):(?=[0-9])")
+_MINUS = re.compile(
+    r"(?<![^\s(=<>≤≥≈~×÷±:,*/+])[-−–](?=[$£€¥]?\.?[0-9])|(?<=[0-9])[ ]?−[ ]?(?=[0-9])|(?<=[0-9])[ ]-[ ](?=[0-9])"
+)
+_PLUS = re.compile(r"(?<![^\s(±])\+(?=[$£€¥]?\.?[0-9])")
+_ABOUT = re.compile(r"(?<!\w)[~≈][ ]?(?=[$£€¥]?[0-9])")
+_HASH = re.compile(r"(?<![\w&])#(?=[0-9])")
+_POINT = re.compile(r"(?<![\w.])\.([0-9]++)(?![\w.])")
+_LEFT = re.compile(rf"(?P<before>(?<=[A-Za-z])-|(?<=[0-9]),)?(?P<number>{NUMBER})")
+
+
+def _fraction(match: re.Match[str]) -> str:
+    whole, top, bottom = match[1], int(match[2]), int(match[3])
+    if bottom in _DENOMINATORS and top > 0:
+        part = _DENOMINATORS[bottom]
+        part = f"one {part}" if top == 1 else f"{cardinal(top)} {plural(part)}"
+        if whole:
+            return f"{number_words(whole)} and " + (
+                part.replace("one ", "a ", 1) if top == 1 and bottom in (2, 4) else part
+            )
+        return part
+    words = f"{cardinal(top)} {'out of' if top <= bottom and bottom >= 10 else 'over'} {cardinal(bottom)}"
+    return f"{number_words(whole)}, {words}" if whole else words
+
+
+def _vulgar(match: re.Match[str]) -> str:
+    return ("" if match.string[: match.start()][-1:].isspace() or not match.start() else " ") + _VULGAR[
+        match[0]
+    ]
+
+
+def _power(match: re.Match[str]) -> str:
+    power = (match[1] or match[2]).translate(_SUPERSCRIPTS)
+    if power in ("2", "3"):
+        return " squared" if power == "2" else " cubed"
+    return f" to the power of {_signed(power)}"
+
+
+def _signed(text: str) -> str:
+    return ("minus " if text[0] == "-" else "") + number_words(text.lstrip("+-") or "0")
+
+
+def _left(match: re.Match[str]) -> str:
+    """A number that no other rule knew, apart from the letters it touches: GPT-4, B12, 10x."""
+    text, start, end = match.string, match.start(), match.end()
+    before, after = text[start - 1 : start], text[end : end + 1]
+    words = number_words(match["number"])
+    if match["before"] == ",":
+        return f", {words}" + (" " if after.isalpha() else "")
+    return (
+        (" " if match["before"] or before.isalnum() or before in ")%" else "")
+        + words
+        + (" " if after.isalpha() else "")
+    )
+
+
+PREPARATIONS = (
+    Rule(re.compile(f"[{''.join(_VULGAR)}]"), _vulgar),
+    Rule(_SUBSCRIPTS, lambda match: match[0].translate(_TO_DIGITS)),
+    Rule(_PHRASE, lambda match: _SET_PHRASES[match[0]]),
+    Rule(_MINUS, lambda match: " minus " if match.string[: match.start()][-1:].isdigit() else "minus "),
+    Rule(_PLUS, lambda _: "plus "),
+    Rule(_ABOUT, lambda _: "about "),
+    Rule(_HASH, lambda _: "number "),
+)
+"""Signs before numbers, to be said before the numbers are."""
+
+NUMBERS = (
+    Rule(
+        _SCIENTIFIC, lambda match: f"{number_words(match[1])} times ten to the power of {_signed(match[2])}"
+    ),
+    Rule(_POWER, _power),
+    Rule(_FRACTION, _fraction),
+    Rule(_ORDINAL, lambda match: ordinal(int(match[1].replace(",", "")))),
+    Rule(_BY, lambda match: ((1), " by ")),
+    Rule(_RANGE, lambda match: f"{number_words(match[1])} to {number_words(match[2])}"),
+    Rule(_RATIO, lambda _: " to "),
+    Rule(_POINT, lambda match: f"point {digits(match[1])}"),
+    Rule(_LEFT, _left),
+)
+"""All other digits."""

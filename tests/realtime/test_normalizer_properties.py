@@ -1,0 +1,69 @@
+"""The normaliser: what holds for any text."""
+
+import re
+from itertools import pairwise
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from realtime.normalizer import Normalizer, Spoken, normalize
+
+PIECES = st.sampled_from(
+    "3.14 $ € % 1,234 1990s 2024 - – * ** _ ~~ ` ``` # ## > < | || <| |> <|x|> [ ] [a] [1] ( ) ](/a/) ](u) ! \\ / & &lt; "
+    "&#124; &amp; @ . , : ; ' \" = + ° °C km kg m² ½ ² ^ e x × 9:30 pm p.m. a.m. Mr. St. No. etc. e.g. May Jan. IV "
+    "Henry Chapter I a an in the of and https:// www. example.com a@b.co v1.2.3 1.2.3.4 555-1234 ... … → 🎉 © "
+    "年 月 日 2024年 ￥ 元 万 点 的 第 ℃ 百分之 é ß д あ عربي ½ ５ ％ \n \t \x00 \u200b \ud800 \ue000 <b> </b> <!-- --> 1st 22 th "
+    "<|speaker:1|> 0 00 - -- --- +1 ~ w/ C++ snake_case".split(" ")
+)
+TEXTS = st.lists(st.one_of(PIECES, st.just(" "), st.text(max_size=3)), max_size=14).map("".join)
+LANGUAGES = st.sampled_from([None, "en", "en-US", "zh", "zh_CN", "de", "ja", ""])
+WORDS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=2, max_size=9)
+
+
+def check(spoken: Spoken, raw: str) -> None:
+    """The origins tile the words in their order and point into the raw text."""
+    assert [(o.start, o.end) for o in spoken.origins] == [m.span() for m in re.finditer(r"\S+", spoken.text)]
+    for origin in spoken.origins:
+        assert 0 <= origin.source_start < origin.source_end <= len(raw)
+    for one, two in pairwise(spoken.origins):
+        same = (one.source_start, one.source_end) == (two.source_start, two.source_end)
+        assert same or one.source_end <= two.source_start
+
+
+@given(TEXTS, LANGUAGES)
+@example("[*a]*", "en")
+@example("- - - a", "en")
+def test_any_text_is_fine_and_saying_it_again_changes_nothing(text: str, language: str | None) -> None:
+    spoken = normalize(text, language)
+    check(spoken, text)
+    assert normalize(spoken.text, language).text == spoken.text
+
+
+@given(TEXTS, LANGUAGES)
+def test_nothing_comes_out_that_is_not_text(text: str, language: str | None) -> None:
+    spoken = re.sub(r"<\|speaker:\d{1,3}\|>", "", normalize(text, language).text)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff]", spoken)
+    assert "<|" not in spoken
+    assert "|>" not in spoken
+    spoken.encode()
+
+
+@given(st.text(max_size=80))
+def test_english_has_neither_digits_nor_markup_left(text: str) -> None:
+    spoken = re.sub(r"\[[^\[\]\n]*\](\(/[^()]*/\))?|<\|speaker:\d+\|>", "", normalize(text, "en").text)
+    assert not re.search(r"[0-9*_`#|\\<>{}\[\]^]", spoken)
+
+
+@given(st.lists(WORDS, min_size=1))
+def test_plain_words_map_to_themselves(words: list[str]) -> None:
+    text = " ".join(words)
+    spoken = normalize(text)
+    assert spoken.text == text
+    assert all((o.start, o.end) == (o.source_start, o.source_end) for o in spoken.origins)
+
+
+@given(st.lists(TEXTS, max_size=4))
+def test_a_stream_of_chunks_never_fails(chunks: list[str]) -> None:
+    normalizer = Normalizer()
+    for chunk in chunks:
+        check(normalizer.normalize(chunk), chunk)
