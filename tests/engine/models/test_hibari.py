@@ -79,7 +79,8 @@ def test_pauses_follow_the_punctuation():
 
 
 def test_pauses_shrink_with_speed():
-    assert _gap("We know.", "Now go.", speed=2.0) < 0.7 * _gap("We know.", "Now go.")
+    slow, fast = (_gap("We know.", "Now go.", speed=speed) for speed in (0.8, 1.15))
+    assert fast < 0.8 * slow
 
 
 def test_pauses_inside_a_segment_are_those_between_segments():
@@ -99,12 +100,18 @@ def test_seams_carry_no_click():
     assert max(np.abs(spoken.pcm[end - 24 : end + 24]).max() for end in segment_ends) < 0.01
 
 
-@pytest.mark.parametrize("speed", [0.5, 2.0])
-def test_speed_changes_the_pace_and_not_the_pitch(speed):
-    text = "The museum has a large collection of old maps."
-    normal, changed = speak(text), speak(text, speed=speed)
-    assert changed.seconds() == pytest.approx(normal.seconds() / speed, rel=0.12)
-    assert np.median(pitches(changed.pcm)) == pytest.approx(np.median(pitches(normal.pcm)), rel=0.06)
+@pytest.mark.parametrize("voice", ["heart", "zoe", "walter"])
+@pytest.mark.parametrize("speed", [0.8, 0.9, 1.15])
+def test_speed_changes_the_pace_and_not_the_pitch(voice, speed):
+    texts = (
+        "The museum has a large collection of old maps.",
+        "Nobody knew what had happened to the captain.",
+    )
+    normal, changed = (
+        np.concatenate([speak(text, voice=voice, speed=rate).pcm for text in texts]) for rate in (1.0, speed)
+    )
+    assert len(changed) == pytest.approx(len(normal) / speed, rel=0.08)
+    assert np.median(pitches(changed)) == pytest.approx(np.median(pitches(normal)), rel=0.06)
 
 
 def test_word_times():

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from engine.models.hibari.network import Network
-from engine.models.hibari.phrase import Phrase, speak
+from engine.models.hibari.phrase import Phrase, pace_of, speak
 from engine.models.hibari.presets import PRESETS
 from engine.models.hibari.reading import Reader
+from engine.speech import PLAIN
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +43,8 @@ def test_the_last_words_of_an_open_end_stay_up(network, reader):
 
 
 def test_pauses_shrink_with_speed(network, reader):
-    slow, fast = (_phrase(network, reader, "We know.", speed=speed).pause_hops for speed in (0.5, 2.0))
-    assert slow > 3 * fast > 0
+    slow, fast = (_phrase(network, reader, "We know.", speed=speed).pause_hops for speed in (0.65, 1.15))
+    assert slow > 1.5 * fast > 0
 
 
 def test_words_lie_within_the_phrase(network, reader):
@@ -53,3 +54,10 @@ def test_words_lie_within_the_phrase(network, reader):
     assert times == sorted(times)
     assert times[0] >= 0
     assert times[-1] <= (len(phrase.spectra) - 2) * 0.0125
+
+
+def test_no_pace_is_asked_for_that_the_network_cannot_do():
+    for preset in PRESETS.values():
+        slowest, own, fastest = (pace_of(preset, speed, PLAIN) for speed in (0.01, 1.0, 100.0))
+        assert 0.6 < slowest < own < fastest < 1.2
+        assert pace_of(preset, 0.9, PLAIN) == pytest.approx(0.9 * own)

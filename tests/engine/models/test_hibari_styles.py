@@ -66,10 +66,10 @@ def test_the_level_is_what_was_asked_for_and_nothing_else_changes(voice, decibel
     assert np.abs(changed).max() < 1
 
 
-@pytest.mark.parametrize("pace", [0.8, 1.2])
+@pytest.mark.parametrize("pace", [0.8, 1.15])
 def test_pace_changes_the_length_and_not_the_pitch(pace):
     changed, plain = _pcm(Style(pace=pace)), _pcm(PLAIN)
-    assert len(changed) == pytest.approx(len(plain) / pace, rel=0.12)
+    assert len(changed) == pytest.approx(len(plain) / pace, rel=0.08)
     assert np.median(pitches(changed)) == pytest.approx(np.median(pitches(plain)), rel=0.05)
 
 
@@ -116,7 +116,7 @@ def test_seams_between_styles_carry_no_click():
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.5, 1.23])
-@pytest.mark.parametrize("speed", [0.8, 1.2])
+@pytest.mark.parametrize("speed", [0.8, 1.15])
 def test_a_pause_is_exact_at_any_speed(seconds, speed):
     def after(pause: float) -> Spoken:
         return speak("Well.", Segment("Now go.", pause=pause), speed=speed)
