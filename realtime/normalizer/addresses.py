@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from realtime.normalizer.draft import Rule
+from realtime.normalizer.draft import Rule, when
 
 # Top-level domains and file types that text has without a scheme; English words are not among them.
 _SUFFIXES = (
@@ -44,8 +44,11 @@ class AddressWords:
 def address_rules(words: AddressWords | None) -> tuple[Rule, ...]:
     """The rules for a language; None for one whose words we do not know: there a URL only gets shorter."""
     if words is None:
-        return (Rule(_URL, _shorten),)
-    return (Rule(_EMAIL, lambda match: _spell(match[1], words)), Rule(_URL, partial(_url, words)))
+        return when("./", Rule(_URL, _shorten))
+    return (
+        *when("@", Rule(_EMAIL, lambda match: _spell(match[1], words))),
+        *when("./", Rule(_URL, partial(_url, words))),
+    )
 
 
 def _url(words: AddressWords, match: re.Match[str]) -> str:

@@ -19,10 +19,19 @@ _HOLD = "\ue000"
 
 
 class Rule(NamedTuple):
-    """Says what a pattern matches in other words. A pattern never matches the empty string."""
+    """Says what a pattern matches in other words. A pattern never matches the empty string.
+
+    ``needs`` saves time: without any of these characters the pattern is not looked for.
+    """
 
     pattern: re.Pattern[str]
     say: Callable[[re.Match[str]], Saying]
+    needs: frozenset[str] = frozenset()
+
+
+def when(needs: str, *rules: Rule) -> tuple[Rule, ...]:
+    """The rules, for texts with any of these characters. A rule that has its own needs keeps them."""
+    return tuple(rule._replace(needs=rule.needs or frozenset(needs)) for rule in rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +67,21 @@ class Draft:
 
     def apply(self, rules: Iterable[Rule]) -> None:
         """Apply the rules one after the other, each from left to right."""
-        for rule in rules:
-            self.sub(rule.pattern, rule.say)
+        present = set(self.text)
+        for pattern, say, needs in rules:
+            if (not needs or not needs.isdisjoint(present)) and self.sub(pattern, say):
+                present = set(self.text)
 
-    def sub(self, pattern: re.Pattern[str], say: Callable[[re.Match[str]], Saying]) -> None:
-        """Say in other words what the pattern matches."""
+    def sub(self, pattern: re.Pattern[str], say: Callable[[re.Match[str]], Saying]) -> bool:
+        """Say in other words what the pattern matches; whether that changed anything."""
         edit = _Edit(self.text, self._starts, self._ends)
         for match in pattern.finditer(self.text):
             saying = say(match)
-            if saying is not None:
+            if saying is not None and not (self._held and _loses_held(match, saying)):
                 edit.replace(match, saying)
         if edit.done:
             self.text, self._starts, self._ends = edit.finish()
+        return edit.done
 
     def drop(self, pattern: re.Pattern[str]) -> None:
         """Leave out what the pattern matches."""
@@ -80,10 +92,12 @@ class Draft:
 
         def put_by(match: re.Match[str]) -> str:
             here = slice(*match.span())
-            self._held.append((match[0], self._starts[here], self._ends[here]))
+            held.append((match[0], self._starts[here], self._ends[here]))
             return _HOLD
 
+        held: list[tuple[str, list[int], list[int]]] = []
         self.sub(pattern, put_by)
+        self._held = held
 
     def release(self) -> None:
         """Put back what was held, as it was."""
@@ -113,6 +127,12 @@ class Draft:
                 spans.append([first, last])
             words.append((start, end, len(spans) - 1))
         return tuple(Origin(start, end, *spans[index]) for start, end, index in words)
+
+
+def _loses_held(match: re.Match[str], words: Words) -> bool:
+    """Whether something that is held would be gone: then its surroundings stay as they are."""
+    kept = [match[part] for part in words if isinstance(part, int)] if isinstance(words, tuple) else []
+    return match[0].count(_HOLD) != sum(text.count(_HOLD) for text in kept)
 
 
 class _Edit:

@@ -1,7 +1,7 @@
 """The English rules in their order."""
 
 from realtime.normalizer.addresses import address_rules
-from realtime.normalizer.draft import Rule
+from realtime.normalizer.draft import Rule, when
 from realtime.normalizer.english_arithmetic import NUMBERS, PREPARATIONS
 from realtime.normalizer.english_calendar import DATES, LONE_YEARS, TIMES, YEARS
 from realtime.normalizer.english_codes import CODES
@@ -10,20 +10,16 @@ from realtime.normalizer.english_units import UNITS
 from realtime.normalizer.english_words import ABBREVIATIONS, ADDRESS_WORDS, SIGNS
 from realtime.normalizer.markup import EMPHASIS, STRUCTURE
 
+_DIGITS = "0123456789¹²³⁰⁴⁵⁶⁷⁸⁹"
+
 ENGLISH: tuple[Rule, ...] = (
     *STRUCTURE,
     *address_rules(ADDRESS_WORDS),
     *EMPHASIS,
     *ABBREVIATIONS,
-    *DATES,
-    *CODES,
-    *TIMES,
-    *PREPARATIONS,
-    *YEARS,
-    *MONEY,
-    *UNITS,
-    *LONE_YEARS,
-    *NUMBERS,
+    *when(_DIGITS, *DATES, *CODES, *TIMES),
+    *when(_DIGITS + "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞₀₁₂₃₄₅₆₇₈₉", *PREPARATIONS),
+    *when(_DIGITS, *YEARS, *MONEY, *UNITS, *LONE_YEARS, *NUMBERS),
     *SIGNS,
 )
 """English as it is spoken: without markup, digits and signs."""

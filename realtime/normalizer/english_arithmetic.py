@@ -2,7 +2,7 @@
 
 import re
 
-from realtime.normalizer.draft import Rule
+from realtime.normalizer.draft import Rule, when
 from realtime.normalizer.english_numbers import APART, NUMBER, cardinal, digits, number_words, ordinal, plural
 
 _VULGAR = {
@@ -52,9 +52,8 @@ def _fraction(match: re.Match[str]) -> str:
 
 
 def _vulgar(match: re.Match[str]) -> str:
-    return ("" if match.string[: match.start()][-1:].isspace() or not match.start() else " ") + _VULGAR[
-        match[0]
-    ]
+    touches = match.string[match.start() - 1 : match.start()].isdigit()
+    return (" " if touches else "") + _VULGAR[match[0]]
 
 
 def _power(match: re.Match[str]) -> str:
@@ -85,8 +84,11 @@ def _left(match: re.Match[str]) -> str:
 PREPARATIONS = (
     Rule(re.compile(f"[{''.join(_VULGAR)}]"), _vulgar),
     Rule(_SUBSCRIPTS, lambda match: match[0].translate(_TO_DIGITS)),
-    Rule(_PHRASE, lambda match: _SET_PHRASES[match[0]]),
-    Rule(_MINUS, lambda match: " minus " if match.string[: match.start()][-1:].isdigit() else "minus "),
+    *when("/-", Rule(_PHRASE, lambda match: _SET_PHRASES[match[0]])),
+    Rule(
+        _MINUS,
+        lambda match: " minus " if match.string[match.start() - 1 : match.start()].isdigit() else "minus ",
+    ),
     Rule(_PLUS, lambda _: "plus "),
     Rule(_ABOUT, lambda _: "about "),
     Rule(_HASH, lambda _: "number "),

@@ -7,6 +7,7 @@ from realtime.normalizer.english_numbers import (
     NUMBER,
     QUANTITY,
     cardinal,
+    is_adjective,
     is_one,
     is_one_of,
     number_words,
@@ -74,8 +75,6 @@ _CODED_MONEY = re.compile(rf"(?<!\w)(?P<sign>{_CODE})[ ]?(?P<from>{NUMBER}){_TO}
 _MONEY_BEHIND = re.compile(
     rf"{QUANTITY}{_MAGNITUDE}[ ]?(?P<sign>[{''.join(_SIGNS)}](?![0-9])|(?:{_CODE})\b){_PER}"
 )
-_ARTICLE = re.compile(r"\b[Aa]n? $")
-_NOUN_FOLLOWS = re.compile(r"[ -][a-z]")
 
 
 def _money(match: re.Match[str]) -> str:
@@ -84,14 +83,7 @@ def _money(match: re.Match[str]) -> str:
     country = _COUNTRIES.get(groups.get("country") or "", "")
     magnitude = (match["magnitude"] or "").strip(" -")
     per = " per " if match["per"] else ""
-    text = match.string
-    # "A $20 bill", not "a $20 dollars bill".
-    article = _ARTICLE.search(text, max(0, match.start() - 4), match.start())
-    name = (
-        one
-        if (is_one_of(match) and not magnitude) or (article and _NOUN_FOLLOWS.match(text, match.end()))
-        else many
-    )
+    name = one if is_adjective(match) or (is_one_of(match) and not magnitude) else many
     if magnitude:
         magnitude = _MAGNITUDES.get(magnitude, magnitude)
         return f"{quantity(match)} {magnitude} {country}{name}{per}"

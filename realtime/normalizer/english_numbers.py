@@ -118,3 +118,13 @@ def quantity(match: re.Match[str]) -> str:
 def is_one_of(match: re.Match[str]) -> bool:
     """Whether what :data:`QUANTITY` matched takes the singular."""
     return is_one(match["from"]) and not match["to"]
+
+
+_ARTICLE = re.compile(r"\b[Aa]n? $")
+_NOUN_FOLLOWS = re.compile(r"[ -][a-z]")
+
+
+def is_adjective(match: re.Match[str]) -> bool:
+    """Whether a quantity says what a noun is like: "a $20 bill" is no "twenty dollars bill"."""
+    text, start = match.string, match.start()
+    return bool(_ARTICLE.search(text, max(0, start - 4), start) and _NOUN_FOLLOWS.match(text, match.end()))

@@ -3,7 +3,15 @@
 import re
 
 from realtime.normalizer.draft import Rule, Saying
-from realtime.normalizer.english_numbers import APART, QUANTITY, is_one, is_one_of, number_words, quantity
+from realtime.normalizer.english_numbers import (
+    APART,
+    QUANTITY,
+    is_adjective,
+    is_one,
+    is_one_of,
+    number_words,
+    quantity,
+)
 
 # Sign, then what one of it is called, and more of it if that is not just an s on the first word.
 _TABLE = """
@@ -73,7 +81,7 @@ def _unit(match: re.Match[str]) -> Saying:
     behind = f" per {_PER[per]}" if per else ""
     if gap == "-":
         return f"{quantity(match)}-{one}{behind}"
-    return f"{quantity(match)} {one if is_one_of(match) else many}{behind}"
+    return f"{quantity(match)} {one if is_one_of(match) or is_adjective(match) else many}{behind}"
 
 
 _FEET = re.compile(rf"{APART}([0-9]{{1,2}})['’′][ ]?([0-9]{{1,2}})(?:[\"”″]|'')")

@@ -3,7 +3,7 @@
 import re
 
 from realtime.normalizer.addresses import AddressWords
-from realtime.normalizer.draft import Rule, Saying
+from realtime.normalizer.draft import Rule, Saying, when
 from realtime.normalizer.english_numbers import cardinal, digits, ordinal
 
 ADDRESS_WORDS = AddressWords(
@@ -62,7 +62,7 @@ _BEFORE_NUMBER = {
 _ABBREVIATION = re.compile(
     r"(?<![\w.@-])([A-Za-z]{1,6}(?:\.[A-Za-z]){0,2})\.(?![\w@])(?=(,|[ ]?[0-9]|[ ]\w|))"
 )
-_BEFORE_NAME = re.compile(r"\s[A-Z]")
+_BEFORE_NAME = re.compile(r"\s(?:[A-Z]|and\s)|\s*$")
 _SENTENCE_STARTS = re.compile(r"\s*$|\s+[\"'“‘(]?[A-Z]|[^\S\n]*\n")
 _AFTER_NAME = re.compile(r"(?:\b[A-Z][a-z'’]+|[0-9](?:st|nd|rd|th)) $")
 
@@ -149,7 +149,7 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 def _sign(match: re.Match[str]) -> str:
     sign, text = match[0].strip(), match.string
-    before, after = text[: match.start()][-1:], text[match.end() : match.end() + 1]
+    before, after = text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]
     if sign[0] == "+" and before.isalnum() and match[0][0] == "+":
         return " plus" * min(len(sign), 2) + " "  # C++, 18+
     words = _SIGNS.get(sign)
@@ -169,22 +169,27 @@ def _slash(match: re.Match[str]) -> str:
 
 
 ABBREVIATIONS = (
-    Rule(_SHORTHAND, lambda match: _SHORTHAND_WORDS[match[0].lower()]),
-    Rule(_ABBREVIATION, _abbreviation),
-    Rule(_ROMAN, _roman),
+    *when("/v", Rule(_SHORTHAND, lambda match: _SHORTHAND_WORDS[match[0].lower()])),
+    *when(".", Rule(_ABBREVIATION, _abbreviation)),
+    *when("IVXL", Rule(_ROMAN, _roman)),
 )
 """To be said before numbers: "No. 5" is known by its number."""
 
 SIGNS = (
-    Rule(re.compile(r"(?<=\b[CF])#(?!\w)"), lambda _: " sharp"),
-    Rule(re.compile(r"(?<![\w&])#([A-Za-z]\w{0,60})"), lambda match: "hashtag " + _CAMEL.sub(" ", match[1])),
-    Rule(re.compile(r"(?<!\w)@(?=\w)"), lambda _: "at "),
-    Rule(re.compile(r"©"), lambda _: " copyright "),
-    Rule(re.compile(r"§+[ ]?"), lambda _: " section "),
-    Rule(re.compile(r"%"), lambda _: " percent "),
+    *when(
+        "#",
+        Rule(re.compile(r"(?<=\b[CF])#(?!\w)"), lambda _: " sharp"),
+        Rule(
+            re.compile(r"(?<![\w&])#([A-Za-z]\w{0,60})"), lambda match: "hashtag " + _CAMEL.sub(" ", match[1])
+        ),
+    ),
+    *when("@", Rule(re.compile(r"(?<!\w)@(?=\w)"), lambda _: "at ")),
+    *when("©", Rule(re.compile("©"), lambda _: " copyright ")),
+    *when("§", Rule(re.compile("§+[ ]?"), lambda _: " section ")),
+    *when("%", Rule(re.compile("%"), lambda _: " percent ")),
     Rule(_ARROW, lambda _: ", "),
-    Rule(_SIGN, _sign),
-    Rule(_SLASH, _slash),
+    *when("=<>~^&≠≤≥≈×÷±+∞√π@", Rule(_SIGN, _sign)),
+    *when("/", Rule(_SLASH, _slash)),
     Rule(_LEFTOVER, lambda _: " "),
 )
 """To be said after numbers, which have signs of their own."""

@@ -2,8 +2,9 @@
 
 import html
 import re
+from bisect import bisect
 
-from realtime.normalizer.draft import Draft, Rule, Saying
+from realtime.normalizer.draft import Draft, Rule, Saying, when
 
 # Not for the ear, and not for a model either: controls, formatting marks, lone surrogates, private use.
 # The joiners U+200C and U+200D stay: some scripts spell with them.
@@ -27,7 +28,7 @@ _EMOJI = re.compile(
     "[ \t]*+(?:[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u2300-\u23ff\u25a0-\u25ff\u20e3\ufe0e\ufe0f]"
     "[\u200d\ufe0e\ufe0f]*+)++"
 )
-_CONTROL = re.compile(r"<+\|+|\|+>+")
+_CONTROL = re.compile(r"(?<!<)<++\|++|(?<!\|)\|++>++")
 
 _FENCE = re.compile(r"^[ \t>]*+(?:`{3,}[^`\n]*|~{3,}[^~\n]*)(?:\n|\Z)", re.MULTILINE)
 # In code these are part of a word's spelling, where they touch it.
@@ -65,7 +66,8 @@ _DASHES = re.compile(r"(?<![\w-])--++(?=\w)|--++")
 _TIMES = re.compile(r"(?<=[0-9])\*(?=[0-9])|(?<=[\w)])[ \t]\*[ \t](?=[\w(])")
 _MARKS = re.compile(r"\*+|~~+|`+|(?<![^\W_])_+|_+(?![^\W_])")
 _BRACKETS = re.compile(r"[\[\]{}]+")
-_BLANKS = re.compile(r"[^\S\n]+")
+_WIDE = str.maketrans(".,", "。，")
+_BLANKS = re.compile(r"[^\S\n]{2,}|[^\S\n ]")
 _BREAKS = re.compile(r"[^\S\n]*+\n\s*+")
 
 
@@ -73,7 +75,9 @@ def clean(draft: Draft) -> None:
     """Take out what can never be spoken, and keep from all rules what is not to be touched."""
     draft.drop(_UNSPEAKABLE)
     draft.sub(_LINE_BREAK, lambda _: "\n")
-    draft.hold(_HELD)
+    draft.sub(_BLANKS, lambda _: " ")  # no pattern is slow on long runs of them
+    if "[" in draft.text or "<" in draft.text:
+        draft.hold(_HELD)
 
 
 def unfence(draft: Draft, inside: bool) -> bool:
@@ -84,15 +88,10 @@ def unfence(draft: Draft, inside: bool) -> bool:
     edges = [match.start() for match in _FENCE.finditer(draft.text)]
     if not edges and not inside:
         return False
-    odd = inside
-    spans, start = [], 0
-    for edge in (*edges, len(draft.text)):
-        if odd:
-            spans.append((start, edge))
-        start, odd = edge, not odd
-    draft.sub(_CODE_SIGNS, lambda match: " " if any(a <= match.start() < b for a, b in spans) else None)
+    # Inside is what has an odd number of edges before it, or an even one if it began inside.
+    draft.sub(_CODE_SIGNS, lambda match: " " if bisect(edges, match.start()) % 2 != inside else None)
     draft.drop(_FENCE)
-    return not odd
+    return inside != bool(len(edges) % 2)
 
 
 def _entity(match: re.Match[str]) -> str:
@@ -108,7 +107,12 @@ def _bullet(match: re.Match[str]) -> Saying:
     """A heading or an item of a list: without its mark, and with a full stop if it has no end of its own."""
     if match[1] is None:
         return ""
-    return (1, ".") if _LINE_ENDS.match(match.string, match.end()) else (1,)
+    return (1, _in_script(".", match[1])) if _LINE_ENDS.match(match.string, match.end()) else (1,)
+
+
+def _in_script(mark: str, before: str) -> str:
+    """The mark as it is written after Chinese or Japanese, where it is after these."""
+    return mark.translate(_WIDE) if before.rstrip("\"'”’)*_`#")[-1:] >= "\u2e80" else mark
 
 
 def _column(match: re.Match[str]) -> Saying:
@@ -116,44 +120,45 @@ def _column(match: re.Match[str]) -> Saying:
     last = match[2] is not None
     mark = "" if match[1] is None or not match[1].isalnum() else "." if last else ","
     space = "" if last else " "
-    return mark + space if match[1] is None else (1, mark + space)
+    return mark + space if match[1] is None else (1, _in_script(mark, match[1]) + space)
 
 
 def _dashes(match: re.Match[str]) -> str:
-    before, after = match.string[: match.start()][-1:], match.string[match.end() : match.end() + 1]
+    before = match.string[match.start() - 1 : match.start()]
+    after = match.string[match.end() : match.end() + 1]
     return "—" if before and after and (before != " " or after == " ") else " "
 
 
 STRUCTURE = (
-    Rule(_ENTITY, _entity),
+    *when("&", Rule(_ENTITY, _entity)),
     Rule(_EMOJI, _emoji),
-    Rule(_CONTROL, lambda _: " "),
-    Rule(_HTML, lambda match: "" if match.string[match.end() : match.end() + 1].isspace() else " "),
-    Rule(_ESCAPE, lambda match: (1,) if match[1] else " "),
-    Rule(_IMAGE, lambda _: (1,)),
-    Rule(_FOOTNOTE, lambda _: ""),
-    Rule(_LINK, lambda _: (1,)),
-    Rule(_ANGLE, lambda _: (1,)),
-    Rule(_RULE_LINE, lambda _: ""),
-    Rule(_TABLE_RULE, lambda _: ""),
-    Rule(_TABLE_EDGE, lambda _: ""),
-    Rule(_BULLET_LINE, _bullet),
-    Rule(_COLUMN, _column),
-    Rule(_DASHES, _dashes),
+    *when("|", Rule(_CONTROL, lambda _: " ")),
+    *when(
+        "<", Rule(_HTML, lambda match: "" if match.string[match.end() : match.end() + 1].isspace() else " ")
+    ),
+    *when("\\", Rule(_ESCAPE, lambda match: (1,) if match[1] else " ")),
+    *when("[", Rule(_IMAGE, lambda _: (1,)), Rule(_FOOTNOTE, lambda _: ""), Rule(_LINK, lambda _: (1,))),
+    *when("<", Rule(_ANGLE, lambda _: (1,))),
+    *when("-_*=", Rule(_RULE_LINE, lambda _: "")),
+    *when("|", Rule(_TABLE_RULE, lambda _: ""), Rule(_TABLE_EDGE, lambda _: "")),
+    *when(">#-*+•‣◦▪–", Rule(_BULLET_LINE, _bullet)),
+    *when("|", Rule(_COLUMN, _column)),
+    *when("-", Rule(_DASHES, _dashes)),
 )
 """From marked-up text to plain text: what must go before addresses are looked for."""
 
 EMPHASIS = (
-    Rule(_TIMES, lambda _: " × "),
-    Rule(_MARKS, lambda _: ""),
-    Rule(re.compile("_+"), lambda _: " "),
-    Rule(_BRACKETS, lambda _: ""),
+    *when("*", Rule(_TIMES, lambda _: " × ")),
+    *when("*~`_", Rule(_MARKS, lambda _: "")),
+    *when("_", Rule(re.compile("_+"), lambda _: " ")),
+    *when("[]{}", Rule(_BRACKETS, lambda _: "")),
+    Rule(_BLANKS, lambda _: " "),
 )
 """The marks that may also be part of an address."""
 
 SPACE = (
-    Rule(_BREAKS, lambda match: "\n\n" if match[0].count("\n") > 1 else "\n"),
-    Rule(_BLANKS, lambda match: None if match[0] == " " else " "),
+    Rule(_BLANKS, lambda _: " "),
+    *when("\n", Rule(_BREAKS, lambda match: "\n\n" if match[0].count("\n") > 1 else "\n")),
     Rule(re.compile(r"\A\s+|\s+\Z"), lambda _: ""),
 )
 """One space between words; a line or a paragraph may end."""

@@ -3,6 +3,7 @@
 import re
 
 from realtime.normalizer.addresses import address_rules
+from realtime.normalizer.chinese import CHINESE
 from realtime.normalizer.draft import Draft, Rule, Spoken
 from realtime.normalizer.english import ENGLISH
 from realtime.normalizer.markup import EMPHASIS, SPACE, STRUCTURE, clean, unfence
@@ -14,7 +15,7 @@ _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U000323af]")
 _OTHER = re.compile(r"[^\W\d_a-zA-Z\u00aa-\u024f\u1e00-\u1eff\u3400-\u9fff]")
 _LATIN_WORD = re.compile("[A-Za-z]+")
 
-_RULES: dict[str | None, tuple[Rule, ...]] = {"en": ENGLISH}
+_RULES: dict[str | None, tuple[Rule, ...]] = {"en": ENGLISH, "zh": CHINESE}
 _NEUTRAL = (*STRUCTURE, *address_rules(None), *EMPHASIS)
 
 
