@@ -26,7 +26,8 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "parrotfish needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@echo "Making $(VENV) with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "Could not make $(VENV); on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
 # A stamp for each set of dependencies, so that the second run starts at once.
 $(VENV)/.core: $(BIN)/python pyproject.toml constraints.txt

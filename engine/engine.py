@@ -22,8 +22,8 @@ QUIET_SECONDS = 1.0
 class EngineConfig:
     """Limits of an engine.
 
-    ``max_streams`` None lets in as many as half of this machine can speak in real time, measured at the
-    start. ``max_ahead``: seconds by which a paced stream may be ahead of its listener. ``max_untaken``:
+    ``max_streams`` may speak at a time; None is as many as half of this machine can speak in real time, measured
+    at the start. ``max_ahead``: seconds by which a paced stream may be ahead of its listener. ``max_untaken``:
     seconds of audio kept for a consumer that does not pick it up.
     """
 
@@ -53,11 +53,9 @@ class Engine:
         self._ids = itertools.count(1)
         self._utterances: dict[StreamId, Utterance] = {}
         self._busy: set[StreamId] = set()  # utterances with something said that nobody has taken yet
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._woken = asyncio.Event()  # set while not idle
+        self._changed = asyncio.Event()  # set whenever one of the two above is another
         self._info: ModelInfo | None = None
-        self._stopped: EngineStopped | None = EngineStopped("the model is still loading")
+        self._refusal = "the model is still loading"  # why nothing is taken, while the state is not READY
         self.state = EngineState.LOADING
         self._worker: Worker
         self._loop: asyncio.AbstractEventLoop
@@ -79,43 +77,36 @@ class Engine:
             max_ahead=self.config.max_ahead,
             max_untaken=self.config.max_untaken,
             deliver=lambda deliveries: self._post(self._deliver, deliveries),
-            died=lambda error: self._post(self._fail, EngineStopped(f"the engine's worker died: {error!r}")),
+            died=lambda error: self._post(self._fail, f"the engine's worker died: {error!r}"),
         )
         self._worker.start(report)
         try:
             self._info = await loaded
         except Exception as error:
-            self._stopped, self.state = (
-                EngineStopped(f"the model could not be loaded: {error}"),
-                EngineState.FAILED,
-            )
+            self.state, self._refusal = EngineState.FAILED, f"the model could not be loaded: {error}"
             raise
-        self._stopped, self.state = None, EngineState.READY
+        self.state = EngineState.READY
 
     async def drain(self, grace: float) -> None:
         """Refuse new utterances and wait up to ``grace`` seconds until those under way have fallen silent.
 
         An utterance that is open but has had nothing to say for :data:`QUIET_SECONDS` is not waited for.
         """
-        if self._stopped is None:
-            self._stopped = EngineStopped("the server is shutting down")
-            self.state = EngineState.DRAINING
+        if self.ready:
+            self.state, self._refusal = EngineState.DRAINING, "the server is shutting down"
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 while self._utterances:
-                    await self._idle.wait()
-                    try:
-                        async with asyncio.timeout(QUIET_SECONDS):
-                            await self._woken.wait()
-                    except TimeoutError:
-                        return
+                    self._changed.clear()
+                    async with asyncio.timeout(None if self._busy else QUIET_SECONDS):
+                        await self._changed.wait()
 
     async def stop(self, grace: float = 0.0) -> None:
         """:meth:`drain`, then end what is left with :class:`EngineStopped`, and the worker with it."""
         await self.drain(grace)
         if self._info is None:
             return
-        self._fail(EngineStopped("the server is shutting down"))
+        self._fail("the server is shutting down")
         self._worker.stop()
         await asyncio.to_thread(self._worker.join)
 
@@ -140,13 +131,18 @@ class Engine:
 
     @property
     def max_streams(self) -> int:
-        """How many utterances may be open at once."""
+        """How many utterances may speak at once."""
         return self._worker.max_streams
 
     @property
     def open_streams(self) -> int:
         """How many utterances are open now."""
         return len(self._utterances)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another utterance would be let in now."""
+        return self._worker.has_room
 
     @property
     def speaking_streams(self) -> int:
@@ -158,8 +154,8 @@ class Engine:
 
         Raises :class:`UnknownVoice`, :class:`engine.Overloaded` or :class:`EngineStopped`.
         """
-        if self._stopped is not None:
-            raise self._stopped
+        if not self.ready:
+            raise EngineStopped(self._refusal)
         for voice in options.voices:
             if voice not in self.info.voice_ids:
                 raise UnknownVoice(voice, self.info.voice_ids)
@@ -184,12 +180,13 @@ class Engine:
             if utterance := self._utterances.get(stream):
                 utterance._receive(outcome)
 
-    def _fail(self, error: EngineStopped) -> None:
-        self._stopped = error
-        if self.state is EngineState.READY:
+    def _fail(self, reason: str) -> None:
+        """End every utterance, each with an error of its own: a raised one holds on to where it was raised."""
+        if self.ready:
             self.state = EngineState.FAILED
+        self._refusal = reason
         for utterance in list(self._utterances.values()):
-            utterance._receive(error)
+            utterance._receive(EngineStopped(reason))
 
     def _note(self, utterance: "Utterance") -> None:
         """Keep account of an utterance that began or ceased to have something to say, or closed."""
@@ -199,9 +196,7 @@ class Engine:
             self._busy.discard(utterance.id)
         else:
             self._busy.add(utterance.id)
-        now, not_now = (self._woken, self._idle) if self._busy else (self._idle, self._woken)
-        now.set()
-        not_now.clear()
+        self._changed.set()
 
 
 class Utterance:
@@ -243,6 +238,10 @@ class Utterance:
             self._unspoken += 1
             self._worker.say(self.id, segment)
             self._note(self)
+
+    def played(self, ahead: float) -> None:
+        """The listener is known to have ``ahead`` seconds left of what was taken; without this, time decides."""
+        self._worker.played(self.id, ahead)
 
     def finish(self) -> None:
         """Nothing more will be said. Idempotent."""

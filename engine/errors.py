@@ -6,10 +6,10 @@ class EngineError(Exception):
 
 
 class Overloaded(EngineError):
-    """Every stream slot is taken: nothing was admitted, come back after ``retry_after`` seconds."""
+    """The machine carries no more: nothing was admitted, come back after ``retry_after`` seconds."""
 
-    def __init__(self, open_streams: int, limit: int, retry_after: float = 1.0) -> None:
-        super().__init__(f"{open_streams} of {limit} streams are open; try again in {retry_after:g} s")
+    def __init__(self, reason: str, retry_after: float = 1.0) -> None:
+        super().__init__(f"{reason}; try again in {retry_after:g} s")
         self.retry_after = retry_after
 
 

@@ -17,7 +17,9 @@ from engine.speech import StreamId
 class SchedulerConfig:
     """Limits of a :class:`Scheduler`.
 
-    ``max_streams`` may be open at once; ``max_batch`` run in one step. A paced stream is held back at
+    A stream is let in while fewer than ``max_streams`` have something to say, and fewer than :data:`OVERBOOKING`
+    times as many are open: most of a conversation's time, the other side speaks. ``max_batch`` run in one step. A
+    paced stream is held back at
     ``max_ahead`` seconds before its listener runs dry, any stream at ``max_untaken`` seconds of audio that
     nobody has taken from the engine yet.
     """
@@ -26,6 +28,9 @@ class SchedulerConfig:
     max_batch: int
     max_ahead: float = 10.0
     max_untaken: float = 2.0
+
+
+OVERBOOKING = 4
 
 
 class Plan(NamedTuple):
@@ -67,10 +72,21 @@ class Scheduler:
     def __contains__(self, stream: StreamId) -> bool:
         return stream in self._streams
 
+    @property
+    def refusal(self) -> str | None:
+        """Why no further stream would be admitted; None if one would."""
+        limit = self.config.max_streams
+        speaking = sum(state.has_work for state in self._streams.values())
+        if speaking >= limit:
+            return f"{speaking} of {limit} streams are speaking"
+        if len(self._streams) >= OVERBOOKING * limit:
+            return f"{len(self._streams)} streams are open, though only {speaking} of them speak"
+        return None
+
     def open(self, stream: StreamId, *, paced: bool) -> None:
         """Admit a stream, or raise :class:`Overloaded`."""
-        if len(self._streams) >= self.config.max_streams:
-            raise Overloaded(len(self._streams), self.config.max_streams)
+        if (refusal := self.refusal) is not None:
+            raise Overloaded(refusal)
         self._streams[stream] = _Stream(paced)
 
     def close(self, stream: StreamId) -> None:
@@ -100,6 +116,11 @@ class Scheduler:
             state.dry_at = dry_at + seconds
             state.untaken += seconds
             state.speaking = not last
+
+    def played(self, stream: StreamId, ahead: float, now: float) -> None:
+        """The listener is known to have ``ahead`` seconds of what was taken left to hear."""
+        if state := self._streams.get(stream):
+            state.dry_at = now + ahead + state.untaken
 
     def taken(self, stream: StreamId, seconds: float) -> None:
         """The consumer picked up ``seconds`` of audio."""

@@ -19,6 +19,7 @@ from engine.speech import Frame, ModelInfo, Segment, StreamId, StreamOptions
 log = logging.getLogger(__name__)
 
 CALIBRATION_TEXT = "The parrot sat on the tall mast and told the whole harbour what it had heard."
+CALIBRATIONS = 3
 LOAD_LIMIT = 0.5  # share of real time that admitted streams may ask of the model; the rest absorbs bursts
 MIN_CAPACITY, MAX_CAPACITY = 4, 512
 
@@ -101,8 +102,14 @@ class Worker:
 
     @property
     def max_streams(self) -> int:
-        """How many streams are let in; valid once loaded."""
+        """How many streams may speak at once; valid once loaded."""
         return self._scheduler.config.max_streams
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a stream would be let in now."""
+        with self._changed:
+            return self._scheduler.refusal is None
 
     def open(self, stream: StreamId, options: StreamOptions) -> None:
         """Admit a stream or raise :class:`engine.Overloaded`."""
@@ -124,6 +131,12 @@ class Worker:
         """The consumer picked up ``seconds`` of a stream's audio."""
         with self._changed:
             self._scheduler.taken(stream, seconds)
+            self._changed.notify()
+
+    def played(self, stream: StreamId, ahead: float) -> None:
+        """The stream's listener has ``ahead`` seconds left of what was taken: its deadline is corrected."""
+        with self._changed:
+            self._scheduler.played(stream, ahead, self._clock())
             self._changed.notify()
 
     def close(self, stream: StreamId) -> None:
@@ -157,7 +170,15 @@ class Worker:
             self._died(error)
 
     def _measure_capacity(self, model: SpeechModel) -> int:
-        """How many listeners this machine can keep in real time, from one sentence spoken alone."""
+        """How many listeners this machine can keep in real time, from one sentence spoken alone.
+
+        The best of several tries: what else the machine does just now says nothing about later.
+        """
+        real_time_factor = min(self._speak_alone(model) for _ in range(CALIBRATIONS))
+        return min(max(int(LOAD_LIMIT / real_time_factor), MIN_CAPACITY), MAX_CAPACITY)
+
+    def _speak_alone(self, model: SpeechModel) -> float:
+        """Seconds of computing for each second of speech."""
         stream, seconds, started = StreamId(0), 0.0, self._clock()
         model.prefill(stream, Segment(CALIBRATION_TEXT), StreamOptions((model.info.default_voice,)))
         last = False
@@ -168,8 +189,7 @@ class Worker:
             seconds += len(frame.pcm) / model.info.sample_rate
             last = frame.last
         model.release(stream)
-        real_time_factor = max(self._clock() - started, 1e-6) / seconds
-        return min(max(int(LOAD_LIMIT / real_time_factor), MIN_CAPACITY), MAX_CAPACITY)
+        return max(self._clock() - started, 1e-6) / seconds
 
     def _turn(self, model: SpeechModel) -> bool:
         """Wait for something to do and do it; False when asked to stop."""
@@ -199,7 +219,8 @@ class Worker:
         return True
 
     def _prefill(self, model: SpeechModel, stream: StreamId, work: _Work, segment: Segment) -> None:
-        model.prefill(stream, segment, work.options)
+        # A pause is as long as was asked for, however fast the speech around it.
+        model.prefill(stream, replace(segment, pause=segment.pause * work.tempo), work.options)
         if abs(work.tempo - 1) > 1e-3:
             work.stretcher = Stretcher(self._info.sample_rate, work.tempo)
 

@@ -1,7 +1,24 @@
 """The logic of a live conversation. It knows no socket, and its decisions do no I/O."""
 
 from realtime.request import Latency, SpeechRequest
-from realtime.session import Finished, Log, Session
-from realtime.speaker import Audio, Event, Speaker
+from realtime.session import DEFAULT_CONTEXT, Session
+from realtime.speaker import Audio, Encoders, Event, Output, Speaker
+from realtime.utterance import Cancelled, ChunkInfo, Finished, Flushed, Log, SpokenWord
 
-__all__ = ["Audio", "Event", "Finished", "Latency", "Log", "Session", "Speaker", "SpeechRequest"]
+__all__ = [
+    "DEFAULT_CONTEXT",
+    "Audio",
+    "Cancelled",
+    "ChunkInfo",
+    "Encoders",
+    "Event",
+    "Finished",
+    "Flushed",
+    "Latency",
+    "Log",
+    "Output",
+    "Session",
+    "Speaker",
+    "SpeechRequest",
+    "SpokenWord",
+]

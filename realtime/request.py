@@ -20,7 +20,8 @@ class SpeechRequest:
     """Everything that holds for one utterance, from the first word to the last byte of its container.
 
     ``chunk_length`` and ``min_chunk_length`` bound a segment, in characters; ``volume_db`` is added after the
-    optional loudness normalisation. ``notes`` tell the client what could not be done as asked.
+    optional loudness normalisation; ``normalize`` says numbers and markup as a person would, ``reads_tags``
+    that the model takes tags inside the text. ``notes`` tell the client what could not be done as asked.
     """
 
     options: StreamOptions
@@ -30,4 +31,6 @@ class SpeechRequest:
     min_chunk_length: int = 50
     volume_db: float = 0.0
     normalize_loudness: bool = True
+    normalize: bool = True
+    reads_tags: bool = False
     notes: tuple[str, ...] = ()

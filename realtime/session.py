@@ -1,235 +1,213 @@
-"""The conversation with one client as a state machine: start, text, flush, stop, cancel.
+"""The conversation with one client as a state machine: several utterances, one after the other or side by side.
 
 Sans-I/O: what the client does and what the engine did go in with a time, what is to be done comes out as
-actions. It decides what is legal, when which text is spoken, and when the utterance is over; it does not
-know how bytes travel or how speech is made.
+actions. It decides what is legal and when something has been forgotten; an utterance's own logic is in
+:mod:`realtime.utterance`.
 """
 
-from collections import deque
-from dataclasses import dataclass
-from enum import Enum, auto
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from engine import EngineError, Segment
-from realtime.chunker import PACES, Chunker
-from realtime.playout import PlayoutClock
+from engine import EngineError, WordTime
 from realtime.request import SpeechRequest
+from realtime.utterance import Action, ChunkInfo, Finished, Log, SpokenWord, Utterance
+
+# The one context of a client that names none: Fish Audio's own protocol.
+DEFAULT_CONTEXT = ""
+# A client that goes on sending to a context that is not open is told so once, for so many contexts.
+_TOLD = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Open an utterance and its container stream; if that is refused, call :meth:`Session.failed`."""
+class Task(NamedTuple):
+    """Something to be done, or to be told to the client, for one of its contexts."""
 
-    request: SpeechRequest
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """Give a segment to the utterance."""
-
-    segment: Segment
-
-
-@dataclass(frozen=True, slots=True)
-class EndSpeech:
-    """No segment will follow in this utterance."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drain:
-    """The stream falls silent: push out what the encoder holds back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """Drop the utterance and everything of it that has not left."""
-
-
-@dataclass(frozen=True, slots=True)
-class Log:
-    """Tell the client something that it should know."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """Tell the client that the utterance is over; ``error`` says why it ended badly.
-
-    ``cause`` is what the engine raised, if it was the engine.
-    """
-
-    error: str | None = None
-    cause: EngineError | None = None
-
-
-# A segment that waits in the engine counts as this many seconds of speech ahead: whole sentences, please.
-QUEUED_AHEAD = max(pace.relaxed for pace in PACES.values())
-
-Action = Open | Say | EndSpeech | Drain | Cancel | Log | Finished
-
-
-class _State(Enum):
-    IDLE = auto()  # waits for a start
-    OPEN = auto()  # takes text
-    STOPPED = auto()  # speaks what it has, takes no more
-    FAILED = auto()  # the client was told; everything up to the next start is void
+    context: str
+    action: Action
 
 
 class Session:
-    """One client's session: any number of utterances, one after the other.
+    """One client's session. Each context has one utterance at a time; contexts know nothing of each other.
 
-    After each call, :meth:`actions` says what to do, and :attr:`due` when to call :meth:`poll` at the latest.
-    ``max_queued`` is how many segments are given to the engine before their time: enough that it never waits.
-    ``max_pending`` bounds the characters that wait to be spoken; a client that sends more has gone astray.
+    After each call, :meth:`tasks` says what to do, and :attr:`due` when to call :meth:`poll` at the latest.
+    ``max_contexts`` may be open at once; one that is silent and untouched for ``context_seconds`` is closed.
     """
 
-    def __init__(self, *, max_queued: int = 4, max_pending: int = 1_000_000) -> None:
+    def __init__(
+        self,
+        *,
+        max_queued: int = 4,
+        max_pending: int = 1_000_000,
+        max_contexts: int = 16,
+        context_seconds: float = 3600.0,
+    ) -> None:
         self._max_queued = max_queued
         self._max_pending = max_pending
-        self._state = _State.IDLE
-        self._actions: deque[Action] = deque()
-        self._chunker: Chunker | None = None
-        self._playout = PlayoutClock()
-        self._unspoken = 0  # segments said whose last frame has not left
-        self._drained = True
-        self._ended = False  # EndSpeech was sent
-        self.due: float | None = None
+        self._max_contexts = max_contexts
+        self._context_seconds = context_seconds
+        self._utterances: dict[str, tuple[Utterance, list[Action]]] = {}
+        self._told: OrderedDict[str, None] = OrderedDict()
+        self._tasks: list[Task] = []
 
-    def actions(self) -> list[Action]:
+    def tasks(self) -> list[Task]:
         """What is to be done now, in order. Each is returned once."""
-        actions = list(self._actions)
-        self._actions.clear()
-        return actions
+        tasks, self._tasks = self._tasks, []
+        return tasks
+
+    @property
+    def due(self) -> float | None:
+        """When something may have to be done although nothing happens."""
+        times = [utterance.touched + self._context_seconds for utterance, _ in self._utterances.values()]
+        times += [utterance.due for utterance, _ in self._utterances.values() if utterance.due is not None]
+        return min(times, default=None)
 
     @property
     def pending(self) -> int:
         """Characters of text that have not been given to the engine yet."""
-        return self._chunker.pending if self._chunker else 0
+        return sum(utterance.pending for utterance, _ in self._utterances.values())
 
-    @property
-    def active(self) -> bool:
-        """Whether an utterance is open."""
-        return self._state in (_State.OPEN, _State.STOPPED)
+    def active(self, context: str = DEFAULT_CONTEXT) -> bool:
+        """Whether an utterance is open in the context."""
+        return context in self._utterances
 
     # -- what the client does -----------------------------------------------------------------------
 
-    def start(self, request: SpeechRequest, now: float) -> None:
-        """Begin an utterance. While one is open this is an error, and ends it."""
-        if self.active:
-            self._break_off("start: the utterance before has not been stopped; send stop and await finish")
-            return
-        self._state = _State.OPEN
-        self._chunker = Chunker(
-            PACES[request.latency],
-            chunk_length=request.chunk_length,
-            min_chunk_length=request.min_chunk_length,
-        )
-        self._playout = PlayoutClock()
-        self._unspoken = 0
-        self._drained = True
-        self._ended = False
-        self._actions.append(Open(request))
-        self._actions.extend(Log(note) for note in request.notes)
-        self.poll(now)
+    def start(self, request: SpeechRequest, now: float, context: str = DEFAULT_CONTEXT) -> None:
+        """Begin an utterance. While one is open in the context this is an error, and ends it."""
+        self._told.pop(context, None)
+        if (open_ := self._utterances.get(context)) is not None:
+            open_[0].break_off("start: the utterance before has not been stopped; send stop and await finish")
+            self._collect(context)
+        elif len(self._utterances) >= self._max_contexts:
+            self._refuse(context, f"start: {self._max_contexts} contexts are open, and no more may be")
+        else:
+            actions: list[Action] = []
+            utterance = Utterance(
+                request,
+                actions,
+                now,
+                max_queued=self._max_queued,
+                max_pending=self._max_pending,
+            )
+            self._utterances[context] = utterance, actions
+            self._collect(context)
 
-    def text(self, text: str, now: float) -> None:
-        """More text of the utterance."""
-        if chunker := self._expect_open("text"):
-            if chunker.pending + len(text) > self._max_pending:
-                self._break_off(f"text: more than {self._max_pending} characters are waiting to be spoken")
-                return
-            chunker.push(text, now)
-            self.poll(now)
+    def text(self, text: str, now: float, context: str = DEFAULT_CONTEXT) -> None:
+        """More text of the context's utterance."""
+        if utterance := self._taking(context, "text"):
+            utterance.text(text, now)
+            self._collect(context)
 
-    def flush(self, now: float) -> None:
+    def flush(self, now: float, context: str = DEFAULT_CONTEXT) -> None:
         """Speak all text that is there; the utterance goes on."""
-        if chunker := self._expect_open("flush"):
-            chunker.flush()
-            self.poll(now)
+        if utterance := self._taking(context, "flush"):
+            utterance.flush(now)
+            self._collect(context)
 
-    def stop(self, now: float) -> None:
+    def stop(self, now: float, context: str = DEFAULT_CONTEXT) -> None:
         """No more text: speak what is there, then finish."""
-        if chunker := self._expect_open("stop"):
-            chunker.flush()
-            self._state = _State.STOPPED
-            self.poll(now)
+        if utterance := self._taking(context, "stop"):
+            utterance.stop(now)
+            self._collect(context)
 
-    def reject(self, reason: str) -> None:
-        """The client sent something that cannot be understood: that ends its utterance."""
-        if self._state is not _State.FAILED:
-            self._break_off(reason)
+    def cancel(self, now: float, context: str = DEFAULT_CONTEXT) -> None:
+        """Stop speaking, and say what was heard. Legal until the finish, and even then no error."""
+        if (open_ := self._utterances.get(context)) is not None:
+            open_[0].cancel(now)
+            self._collect(context)
+        else:
+            self._tasks.append(Task(context, Log("cancel: no utterance is open; nothing to cancel")))
+
+    def played(self, seconds: float, now: float, context: str = DEFAULT_CONTEXT) -> None:
+        """The client has played so many seconds of the utterance's audio. Void if it is over."""
+        if (open_ := self._utterances.get(context)) is not None:
+            open_[0].played(seconds, now)
+            self._collect(context)
+
+    def warn(self, message: str, context: str = DEFAULT_CONTEXT) -> None:
+        """Tell the client something; nothing ends."""
+        self._tasks.append(Task(context, Log(message)))
+
+    def reject(self, reason: str, context: str = DEFAULT_CONTEXT) -> None:
+        """The client sent something that cannot be understood: that ends the context's utterance."""
+        if (open_ := self._utterances.get(context)) is not None:
+            open_[0].break_off(reason)
+            self._collect(context)
+        else:
+            self._refuse(context, reason)
 
     def disconnect(self) -> None:
         """The client is gone."""
-        if self.active:
-            self._actions.append(Cancel())
-        self._close(_State.FAILED)
+        for context, (utterance, _) in list(self._utterances.items()):
+            utterance.disconnect()
+            self._collect(context)
 
     # -- what the engine did ------------------------------------------------------------------------
 
-    def spoke(self, seconds: float, segments: int, now: float) -> None:
-        """Speech of that length leaves for the listener; with it ``segments`` came to their end."""
-        if self.active:
-            self._playout.send(seconds, now)
-            self._unspoken -= segments
-            self._drained = False
-            self.poll(now)
+    def spoke(
+        self, context: str, seconds: float, words: Sequence[WordTime], now: float, *, last: bool
+    ) -> tuple[ChunkInfo, tuple[SpokenWord, ...]]:
+        """Speech of one line of the context's open utterance leaves; see :meth:`Utterance.spoke`."""
+        told = self._utterances[context][0].spoke(seconds, words, now, last=last)
+        self._collect(context)
+        return told
 
-    def ended(self) -> None:
-        """The utterance was spoken to its end and its container is complete."""
-        self._close(_State.IDLE)
-        self._actions.append(Finished())
+    def ended(self, context: str) -> None:
+        """The context's utterance was spoken to its end and its container is complete."""
+        self._utterances[context][0].ended()
+        self._collect(context)
 
-    def failed(self, cause: EngineError) -> None:
-        """The utterance cannot be spoken (further)."""
-        if self.active:
-            self._break_off(str(cause), cause)
+    def failed(self, context: str, cause: EngineError) -> None:
+        """The context's utterance cannot be spoken (further). Void if it is over."""
+        if (open_ := self._utterances.get(context)) is not None:
+            open_[0].break_off(str(cause), cause)
+            self._collect(context)
 
     # -- time ---------------------------------------------------------------------------------------
 
     def poll(self, now: float) -> None:
-        """Give the engine what is due by now."""
-        self.due = None
-        chunker = self._chunker
-        if chunker is None:
-            return
-        while self._unspoken < self._max_queued:
-            # With segments still to be spoken the listener is as good as supplied: there is no hurry yet.
-            ahead = self._playout.ahead(now) + (QUEUED_AHEAD if self._unspoken else 0.0)
-            if (segment := chunker.take(now, ahead)) is None:
-                self.due = chunker.due(now, ahead)
-                break
-            self._unspoken += 1
-            self._actions.append(Say(segment))
-        if self._unspoken or self._ended:
-            return
-        if self._state is _State.STOPPED and not chunker.pending:
-            self._ended = True
-            self._actions.append(EndSpeech())
-        elif not self._drained:
-            self._drained = True
-            self._actions.append(Drain())
+        """Give the engine what is due by now, and close what was forgotten."""
+        for context, (utterance, _) in list(self._utterances.items()):
+            if now - utterance.touched >= self._context_seconds and utterance.silent:
+                utterance.break_off(f"nothing was sent for {self._context_seconds:g} s")
+            elif now - utterance.touched >= self._context_seconds:
+                utterance.touched = now  # it is still speaking
+            elif utterance.due is not None and utterance.due <= now:
+                utterance.poll(now)
+            self._collect(context)
 
     # -- inside -------------------------------------------------------------------------------------
 
-    def _expect_open(self, event: str) -> Chunker | None:
-        """The chunker if ``event`` is legal now; otherwise the client is told, once until its next start."""
-        if self._state is _State.OPEN:
-            return self._chunker
-        if self._state is _State.IDLE:
-            self._break_off(f"{event}: no utterance is open; send start first")
-        elif self._state is _State.STOPPED:
-            self._actions.append(Log(f"{event}: ignored after stop; await finish, then send start"))
-        return None
+    def _taking(self, context: str, event: str) -> Utterance | None:
+        """The utterance if ``event`` is legal now; otherwise the client is told, once until its next start."""
+        open_ = self._utterances.get(context)
+        if open_ is None:
+            self._refuse(context, f"{event}: no utterance is open; send start first")
+            return None
+        if open_[0].stopped:
+            self._tasks.append(
+                Task(context, Log(f"{event}: ignored after stop; await finish, then send start"))
+            )
+            return None
+        return open_[0]
 
-    def _break_off(self, reason: str, cause: EngineError | None = None) -> None:
-        if self.active:
-            self._actions.append(Cancel())
-        self._close(_State.FAILED)
-        self._actions.append(Log(reason))
-        self._actions.append(Finished(reason, cause))
+    def _refuse(self, context: str, reason: str) -> None:
+        """Answer something that has no utterance to belong to, unless the client has been told already."""
+        if context not in self._told:
+            self._tasks += [Task(context, Log(reason)), Task(context, Finished(reason))]
+            self._tell(context)
 
-    def _close(self, state: _State) -> None:
-        self._state = state
-        self._chunker = None
-        self.due = None
+    def _tell(self, context: str) -> None:
+        self._told[context] = None
+        while len(self._told) > _TOLD:
+            self._told.popitem(last=False)
+
+    def _collect(self, context: str) -> None:
+        """Take over what an utterance wants done, and forget it when it is over."""
+        utterance, actions = self._utterances[context]
+        self._tasks += [Task(context, action) for action in actions]
+        if utterance.over:
+            del self._utterances[context]
+            if any(isinstance(action, Finished) and action.error for action in actions):
+                self._tell(context)
+        actions.clear()

@@ -1,227 +1,322 @@
 """The thin driver between a session and the engine; every transport speaks through it."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from engine import Engine, EngineError, Frame, Utterance, WordTime
+from engine import Engine, EngineError, Frame, SpeechError
+from engine import Utterance as EngineUtterance
 from engine.audio import AudioStream
 from realtime.request import SpeechRequest
-from realtime.session import Cancel, Drain, EndSpeech, Finished, Log, Open, Say, Session
+from realtime.session import DEFAULT_CONTEXT, Session
+from realtime.utterance import (
+    Cancel,
+    Cancelled,
+    ChunkInfo,
+    Drain,
+    EndSpeech,
+    Finished,
+    Flushed,
+    Log,
+    Open,
+    Played,
+    Say,
+    SpokenWord,
+)
 
 # Frames that are ready together are encoded together, up to this many seconds: fewer hops between threads.
 GULP_SECONDS = 0.5
 # A writer who can wait is asked to while this many characters have not been spoken.
 LITTLE_TEXT = 65_536
+# A client for whom so many messages wait does not read what it has provoked: it is cut off.
+MAX_OUTPUTS = 1000
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Audio:
     """The next bytes of the container stream (perhaps none yet), and the words that begin in its speech.
 
-    ``silence`` follows: nothing more is under way, so a transport that holds bytes back should let them go.
+    ``chunk`` says which part of the text is being spoken, ``seconds`` how much speech the bytes stand for,
+    without what the encoder holds back. ``silence`` follows: nothing more is under way, so a transport that holds
+    bytes back should let them go.
     """
 
     data: bytes
-    words: tuple[WordTime, ...] = ()
+    seconds: float = 0.0
+    words: tuple[SpokenWord, ...] = ()
+    chunk: ChunkInfo | None = None
     silence: bool = False
 
 
-Event = Audio | Log | Finished
+Event = Audio | Log | Flushed | Cancelled | Finished
+
+
+class Output(NamedTuple):
+    """An event of one context."""
+
+    context: str
+    event: Event
+
+
+class Encoders(NamedTuple):
+    """The threads on which audio is encoded: downloads have their own, lest they keep listeners waiting."""
+
+    live: Executor
+    download: Executor
+
+
+class _Stream:
+    """What one context has open: an utterance of the engine, and the container that its audio goes into."""
+
+    def __init__(self, request: SpeechRequest, utterance: EngineUtterance) -> None:
+        self.request = request
+        self.utterance = utterance
+        self.audio: AudioStream | None = None  # made in the encoders' thread
+        self.drain: Drain | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is audio to be made now."""
+        return self.utterance.ready or self.drain is not None
 
 
 class Speaker:
-    """Speaks for one client: commands go in as method calls, events come out by async iteration.
+    """Speaks for one client: commands go in as method calls, outputs come out by async iteration.
 
-    The iteration, of which there must be one, ends after :meth:`disconnect`. Encoding runs on ``encoders``;
-    nothing here blocks the event loop.
+    The iteration, of which there must be one, ends after :meth:`disconnect`. Contexts take turns. Encoding runs
+    on ``encoders``; nothing here blocks the event loop.
     """
 
-    def __init__(self, engine: Engine, encoders: Executor, *, max_pending_text: int) -> None:
+    def __init__(self, engine: Engine, encoders: Encoders, session: Session | None = None) -> None:
         self._engine = engine
         self._encoders = encoders
         self._loop = asyncio.get_running_loop()
-        self._session = Session(max_pending=max_pending_text)
-        self._events: deque[Log | Finished] = deque()
+        self._session = session or Session()
+        self._outputs: deque[Output] = deque()
+        self._streams: dict[str, _Stream] = {}
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
+        self._settled = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._utterance: Utterance | None = None
-        self._request: SpeechRequest
-        self._audio: AudioStream | None = None
-        self._drain = False
         self._closed = False
 
-    def start(self, request: SpeechRequest) -> None:
+    def start(self, request: SpeechRequest, context: str = DEFAULT_CONTEXT) -> None:
         """Begin an utterance."""
-        self._session.start(request, self._loop.time())
+        self._session.start(request, self._loop.time(), context)
         self._act()
 
-    def text(self, text: str) -> None:
+    def text(self, text: str, context: str = DEFAULT_CONTEXT) -> None:
         """More text of the utterance."""
-        self._session.text(text, self._loop.time())
+        self._session.text(text, self._loop.time(), context)
         self._act()
 
-    def flush(self) -> None:
+    def flush(self, context: str = DEFAULT_CONTEXT) -> None:
         """Speak all text that is there; the utterance goes on."""
-        self._session.flush(self._loop.time())
+        self._session.flush(self._loop.time(), context)
         self._act()
 
-    def stop(self) -> None:
+    def stop(self, context: str = DEFAULT_CONTEXT) -> None:
         """No more text: speak what is there, then finish."""
-        self._session.stop(self._loop.time())
+        self._session.stop(self._loop.time(), context)
         self._act()
 
-    async def room(self) -> None:
-        """Wait until little of the text is waiting: for writers that are faster than any speech."""
-        await self._room.wait()
+    def cancel(self, context: str = DEFAULT_CONTEXT) -> None:
+        """Stop speaking at once; nothing of the utterance leaves after :class:`Cancelled`."""
+        self._session.cancel(self._loop.time(), context)
+        self._act()
 
-    def warn(self, message: str) -> None:
+    def played(self, seconds: float, context: str = DEFAULT_CONTEXT) -> None:
+        """The listener has played so many seconds of the utterance."""
+        self._session.played(seconds, self._loop.time(), context)
+        self._act()
+
+    def warn(self, message: str, context: str = DEFAULT_CONTEXT) -> None:
         """Tell the client something; its utterance goes on."""
-        self._events.append(Log(message))
-        self._wake.set()
+        self._session.warn(message, context)
+        self._act()
 
-    def reject(self, reason: str) -> None:
+    def reject(self, reason: str, context: str = DEFAULT_CONTEXT) -> None:
         """End the client's utterance because of something that cannot be understood."""
-        self._session.reject(reason)
+        self._session.reject(reason, context)
         self._act()
 
     def disconnect(self) -> None:
         """The client is gone: free everything, end the iteration. Idempotent."""
         self._session.disconnect()
         self._closed = True
+        self._settled.set()
         self._act()
 
-    def __aiter__(self) -> AsyncIterator[Event]:
+    async def settled(self) -> None:
+        """Wait until everything that was to be told has been taken."""
+        if self._outputs and not self._closed:
+            self._settled.clear()
+            await self._settled.wait()
+
+    async def room(self) -> None:
+        """Wait until little of the text is waiting: for writers that are faster than any speech."""
+        await self._room.wait()
+
+    def __aiter__(self) -> AsyncIterator[Output]:
         return self
 
-    async def __anext__(self) -> Event:
+    async def __anext__(self) -> Output:
         while True:
-            if self._events:
-                return self._events.popleft()
             if self._closed:
                 raise StopAsyncIteration
-            if self._utterance is not None and (event := await self._speak(self._utterance)):
-                return event
-            if self._events or self._closed or self._has_audio_work():
+            if self._outputs:
+                output = self._outputs.popleft()
+                if not self._outputs:
+                    self._settled.set()
+                return output
+            for context, stream in list(self._streams.items()):
+                if audio := await self._speak(context, stream):
+                    self._take_turns(context, stream)
+                    return Output(context, audio)
+                if self._outputs or self._closed:
+                    break
+            if self._outputs or self._closed or any(stream.busy for stream in self._streams.values()):
                 continue
             self._wake.clear()
             await self._wake.wait()
 
-    def _has_audio_work(self) -> bool:
-        return self._utterance is not None and (self._utterance.ready or self._drain)
+    def _take_turns(self, context: str, stream: _Stream) -> None:
+        """Who has spoken goes to the end of the line."""
+        if self._streams.get(context) is stream:
+            self._streams[context] = self._streams.pop(context)
 
-    async def _speak(self, utterance: Utterance) -> Audio | None:
-        """The next audio of the utterance, None if there is none yet or it has ended meanwhile."""
-        try:
-            frames = self._gulp(utterance)
-        except EngineError as error:
-            self._session.failed(error)
-            self._act()
+    async def _speak(self, context: str, stream: _Stream) -> Audio | None:
+        """The next audio of a stream, None if there is none yet or it has ended meanwhile."""
+        if self._streams.get(context) is not stream:
             return None
-        if frames:
+        try:
+            return await self._next_audio(context, stream)
+        except EngineError as error:
+            if self._streams.get(context) is stream:
+                self._session.failed(context, error)
+                self._act()
+            return None
+
+    async def _next_audio(self, context: str, stream: _Stream) -> Audio | None:
+        """The same; raises what ends the utterance early."""
+        if frames := self._gulp(stream.utterance):
             pcm = np.concatenate([frame.pcm for frame in frames])
-            data = await self._encode(lambda audio: audio.write(pcm))
-            if utterance is not self._utterance:
+            data = await self._encode(stream, lambda audio: audio.write(pcm))
+            if self._streams.get(context) is not stream:
                 return None
-            seconds = len(pcm) / self._engine.info.sample_rate
-            self._session.spoke(seconds, sum(frame.last for frame in frames), self._loop.time())
+            seconds = len(pcm) / stream.utterance.sample_rate
+            words = [word for frame in frames for word in frame.words]
+            chunk, written = self._session.spoke(
+                context, seconds, words, self._loop.time(), last=frames[-1].last
+            )
             self._act()
-            return Audio(data, tuple(word for frame in frames for word in frame.words))
-        if self._drain:
-            self._drain = False
-            data = await self._encode(lambda audio: audio.flush())
-            return Audio(data, silence=True) if utterance is self._utterance else None
-        if utterance.done:
-            data = await self._encode(lambda audio: audio.finish())
-            if utterance is not self._utterance:
+            return Audio(data, seconds, written, chunk)
+        if stream.drain is not None:
+            drain, stream.drain = stream.drain, None
+            data = await self._encode(stream, lambda audio: audio.flush())
+            if self._streams.get(context) is not stream:
                 return None
-            self._utterance = self._audio = None
-            self._session.ended()
+            self._outputs += [Output(context, Flushed())] * drain.flushes
+            return Audio(data, silence=True)
+        if stream.utterance.done:
+            data = await self._encode(stream, lambda audio: audio.finish())
+            if self._streams.get(context) is not stream:
+                return None
+            del self._streams[context]
+            self._session.ended(context)
             self._act()
             return Audio(data, silence=True)
         return None
 
     @staticmethod
-    def _gulp(utterance: Utterance) -> list[Frame]:
-        """The frames that are ready, up to a gulp; with none left, raises what ended the utterance early."""
+    def _gulp(utterance: EngineUtterance) -> list[Frame]:
+        """The frames of one segment that are ready; with none left, raises what ended the utterance early."""
         frames: list[Frame] = []
         seconds = 0.0
-        while seconds < GULP_SECONDS and utterance.ready and (frame := utterance.take()):
+        while seconds < GULP_SECONDS and (not frames or (utterance.ready and not frames[-1].last)):
+            if (frame := utterance.take()) is None:
+                break
             frames.append(frame)
             seconds += len(frame.pcm) / utterance.sample_rate
-        if not frames:
-            utterance.take()
         return frames
 
-    async def _encode(self, work: Callable[[AudioStream], bytes]) -> bytes:
-        """Run ``work`` on the container stream in the encoders' thread; the first call opens the stream."""
-        audio, request, info = self._audio, self._request, self._engine.info
+    async def _encode(self, stream: _Stream, work: Callable[[AudioStream], bytes]) -> bytes:
+        """Run ``work`` on the container stream in the encoders' thread; the first call opens the container."""
+        info = self._engine.info
 
-        def run() -> tuple[AudioStream, bytes]:
-            stream = audio or AudioStream(
-                info.sample_rate,
-                request.output,
-                gain_db=request.volume_db,
-                normalize=request.normalize_loudness,
-                expected_loudness=info.loudness,
-            )
-            return stream, work(stream)
+        def run() -> bytes:
+            if stream.audio is None:
+                stream.audio = AudioStream(
+                    info.sample_rate,
+                    stream.request.output,
+                    gain_db=stream.request.volume_db,
+                    normalize=stream.request.normalize_loudness,
+                    expected_loudness=info.loudness,
+                )
+            return work(stream.audio)
 
-        utterance = self._utterance
-        stream, data = await self._loop.run_in_executor(self._encoders, run)
-        if utterance is self._utterance:
-            self._audio = stream
-        return data
+        encoders = self._encoders.live if stream.request.options.paced else self._encoders.download
+        try:
+            return await self._loop.run_in_executor(encoders, run)
+        except Exception as error:
+            log.exception("encoding failed")
+            raise SpeechError(
+                f"the audio could not be written as {stream.request.output.container}"
+            ) from error
 
     def _act(self) -> None:
         """Carry out what the session decided, and see to it that it is asked again in time."""
-        while actions := self._session.actions():
-            for action in actions:
+        while tasks := self._session.tasks():
+            for context, action in tasks:
+                stream = self._streams.get(context)
                 match action:
                     case Open(request):
-                        self._open(request)
-                    case Say(segment) if self._utterance:
-                        self._drain = False
-                        self._utterance.say(segment)
-                    case EndSpeech() if self._utterance:
-                        self._utterance.finish()
-                    case Drain():
-                        self._drain = True
-                    case Cancel():
-                        self._cancel()
-                    case Log() | Finished():
-                        self._events.append(action)
+                        self._open(context, request)
+                    case Say(segment) if stream:
+                        if stream.drain is not None:  # speech goes on: it will push the rest out
+                            self._outputs += [Output(context, Flushed())] * stream.drain.flushes
+                            stream.drain = None
+                        stream.utterance.say(segment)
+                    case EndSpeech() if stream:
+                        stream.utterance.finish()
+                    case Drain() if stream:
+                        stream.drain = action
+                    case Played(ahead) if stream:
+                        stream.utterance.played(ahead)
+                    case Cancel() if stream:
+                        stream.utterance.cancel()
+                        del self._streams[context]
+                    case Log() | Flushed() | Cancelled() | Finished():
+                        self._outputs.append(Output(context, action))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._session.due is not None:
-            self._timer = self._loop.call_at(self._session.due, self._poll)
+        if (due := self._session.due) is not None:
+            self._timer = self._loop.call_at(due, self._poll)
         if self._session.pending < LITTLE_TEXT:
             self._room.set()
         else:
             self._room.clear()
+        if len(self._outputs) > MAX_OUTPUTS and not self._closed:
+            self.disconnect()
         self._wake.set()
 
     def _poll(self) -> None:
         self._session.poll(self._loop.time())
         self._act()
 
-    def _open(self, request: SpeechRequest) -> None:
-        self._drain = False
-        self._audio = None
-        self._request = request
+    def _open(self, context: str, request: SpeechRequest) -> None:
         try:
-            self._utterance = self._engine.open(request.options, self._wake)
+            utterance = self._engine.open(request.options, self._wake)
         except EngineError as error:
-            self._session.failed(error)
-
-    def _cancel(self) -> None:
-        if self._utterance is not None:
-            self._utterance.cancel()
-        self._utterance = self._audio = None
-        self._drain = False
+            self._session.failed(context, error)
+        else:
+            self._streams[context] = _Stream(request, utterance)

@@ -50,7 +50,7 @@ class ToneModel:
         if "crash" in segment.text:
             raise SystemExit("crash")
         assert stream not in self._left, "prefilled before the last frame was stepped"
-        self._left[stream] = (segment, options, 0)
+        self._left[stream] = (segment, options, -round(segment.pause * RATE / FRAME))
 
     def step(self, streams: Sequence[StreamId]) -> Sequence[Frame | SpeechError]:
         if not self.gate.is_set():
@@ -63,13 +63,23 @@ class ToneModel:
         segment, options, position = self._left[stream]
         if "breaks" in segment.text:
             return SpeechError(f"{segment.text!r} broke")
+        if position < 0:  # the pause before the text
+            last = position == -1 and not segment.text
+            if last:
+                del self._left[stream]
+            else:
+                self._left[stream] = (segment, options, position + 1)
+            return Frame(np.zeros(FRAME, np.float32), (), last)
         time = (np.arange(FRAME) + position * FRAME) / RATE
         pcm = 0.5 * np.sin(2 * np.pi * frequency(options.voice(segment.speaker)) * time)
         words = []
+        start = segment.pause
         if segment.text[position] != " " and (position == 0 or segment.text[position - 1] == " "):
             end = segment.text.find(" ", position)
             end = len(segment.text) if end < 0 else end
-            words.append(WordTime(segment.text[position:end], position / 10, end / 10, position, end))
+            words.append(
+                WordTime(segment.text[position:end], start + position / 10, start + end / 10, position, end)
+            )
         last = position + 1 == len(segment.text)
         if last:
             del self._left[stream]

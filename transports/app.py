@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from engine import Engine, EngineError, SpeechModel
 from engine.audio import AudioStream, Container, output_format
+from realtime import Encoders
 from transports import errors, fish, ops, web
 from transports.services import Services
 from transports.settings import Settings
@@ -51,9 +52,12 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = Engine(make_model, settings.engine)
-        with ThreadPoolExecutor(ENCODER_THREADS, "parrotfish-encoder") as encoders:
-            app.state.services = Services(settings, engine, encoders)
-            loading = asyncio.create_task(load(engine, encoders))
+        with (
+            ThreadPoolExecutor(ENCODER_THREADS, "parrotfish-encoder") as live,
+            ThreadPoolExecutor(1, "parrotfish-download") as download,
+        ):
+            app.state.services = Services(settings, engine, Encoders(live, download))
+            loading = asyncio.create_task(load(engine, live))
             loading.add_done_callback(loaded)
             try:
                 yield

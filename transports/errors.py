@@ -1,6 +1,7 @@
 """How errors are told over HTTP: ``{"message", "status"}``, the Fish Audio API's own shape."""
 
 from math import ceil
+from reprlib import Repr
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,12 +18,15 @@ class RequestError(Exception):
         self.status = status
 
 
+_short = Repr()
+_short.maxlevel, _short.maxlist, _short.maxdict, _short.maxstring, _short.maxother = 2, 3, 3, 80, 80
+
+
 def invalid(field: str, value: object, expected: str) -> RequestError:
     """The error for a field with a wrong value: names the field, the value, and what would be right."""
-    shown = repr(value)
-    return RequestError(
-        f"{field}: got {shown if len(shown) <= 80 else shown[:77] + '...'}; expected {expected}"
-    )
+    if isinstance(value, str | bytes):
+        value = value[:100]  # the rest would not be shown, and may be large
+    return RequestError(f"{field}: got {_short.repr(value)}; expected {expected}")
 
 
 def error_response(message: str, status: int, retry_after: float | None = None) -> JSONResponse:

@@ -1,6 +1,7 @@
 """Runs the application under uvicorn, and ends it without cutting anybody off."""
 
 import asyncio
+import contextlib
 import socket
 import sys
 from collections.abc import Callable
@@ -91,7 +92,12 @@ class Server(uvicorn.Server):
         self._on_draining(self._services)
 
     async def _drain(self) -> None:
-        await self._services.engine.drain(self._settings.grace_seconds)
+        services = self._services
+        await services.engine.drain(self._settings.grace_seconds)
+        await services.engine.stop()  # whoever is not finished by now is told so ...
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):  # ... and the message is let out
+                await asyncio.gather(*(speaker.settled() for speaker in list(services.speakers)))
         self.should_exit = True
 
     @property

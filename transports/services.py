@@ -1,26 +1,34 @@
 """What every request may use: made once at the start, closed once at the end."""
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from weakref import WeakSet
 
 from starlette.requests import HTTPConnection
 
 from engine import Engine
-from realtime import Speaker
+from realtime import Encoders, Session, Speaker
 from transports.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The engine and its helpers. ``encoders`` are the threads on which audio is encoded."""
+    """The engine and its helpers; ``speakers`` are those of the clients that are being served."""
 
     settings: Settings
     engine: Engine
-    encoders: ThreadPoolExecutor
+    encoders: Encoders
+    speakers: WeakSet[Speaker] = field(default_factory=WeakSet)
 
     def speaker(self) -> Speaker:
         """A speaker for one client."""
-        return Speaker(self.engine, self.encoders, max_pending_text=self.settings.max_text)
+        session = Session(
+            max_pending=self.settings.max_text,
+            max_contexts=self.settings.max_contexts,
+            context_seconds=self.settings.context_seconds,
+        )
+        speaker = Speaker(self.engine, self.encoders, session)
+        self.speakers.add(speaker)
+        return speaker
 
 
 def services_of(connection: HTTPConnection) -> Services:

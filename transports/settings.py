@@ -18,7 +18,9 @@ class Settings:
 
     ``voice_aliases`` maps ids that clients send to voices of the model ("" is its default voice).
     ``max_message_bytes`` bounds a request body and a live message, ``max_text`` the characters that wait to be
-    spoken for one client; ``grace_seconds`` is how long a shutdown waits for the utterances under way.
+    spoken for one client. A client may have ``max_contexts`` utterances open on one socket, and one that is
+    silent and untouched for ``context_seconds`` is closed. ``grace_seconds`` is how long a shutdown waits for
+    the utterances under way.
     ``allowed_origins`` are the web pages of other sites ("https://example.com", "*" for all) that may use this
     server from a browser.
     """
@@ -28,6 +30,8 @@ class Settings:
     engine: EngineConfig = field(default_factory=EngineConfig)
     max_message_bytes: int = 32 * 1024 * 1024
     max_text: int = 1_000_000
+    max_contexts: int = 16
+    context_seconds: float = 3600.0
     grace_seconds: float = 30.0
     allowed_origins: tuple[str, ...] = ()
     voice_aliases: Mapping[str, str] = field(default_factory=lambda: {LIVEKIT_DEFAULT_VOICE: ""})

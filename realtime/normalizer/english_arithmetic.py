@@ -25,13 +25,15 @@ _TO_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SCIENTIFIC = re.compile(rf"{APART}({NUMBER})[eE]([+-]?[0-9]{{1,3}})\b")
 _ORDINAL = re.compile(rf"{APART}([0-9]{{1,3}}(?:,[0-9]{{3}})*|[0-9]{{1,9}})(?:st|nd|rd|th|ST|ND|RD|TH)\b")
 _BY = re.compile(rf"(?<![\w.])({NUMBER})(?:[ ]?x[ ]?|×)(?={NUMBER}(?![\w%]))")
-_RANGE = re.compile(rf"{APART}(?<![-–])({NUMBER})(?:[ ]?–[ ]?|-)({NUMBER})(?![\w-])")
+_RANGE = re.compile(rf"{APART}(?<![-–])(?<![A-Za-z]-)({NUMBER})(?:[ ]?–[ ]?|-)({NUMBER})(?![\w-])")
 _RATIO = re.compile(r"(?<=[0-9]):(?=[0-9])")
 _MINUS = re.compile(
     r"(?<![^\s(=<>≤≥≈~×÷±:,*/+])[-−–](?=[$£€¥]?\.?[0-9])|(?<=[0-9])[ ]?−[ ]?(?=[0-9])|(?<=[0-9])[ ]-[ ](?=[0-9])"
 )
 _PLUS = re.compile(r"(?<![^\s(±])\+(?=[$£€¥]?\.?[0-9])")
 _ABOUT = re.compile(r"(?<!\w)[~≈][ ]?(?=[$£€¥]?[0-9])")
+_MORE = re.compile(r"(?<!\S)[<>](?=[$£€¥]?[0-9])")
+_HASH_CODE = re.compile(r"(?<![\w&])#([0-9]{5,})(?![\w,]|[.][0-9])")
 _HASH = re.compile(r"(?<![\w&])#(?=[0-9])")
 _POINT = re.compile(r"(?<![\w.])\.([0-9]++)(?![\w.])")
 _LEFT = re.compile(rf"(?P<before>(?<=[A-Za-z])-|(?<=[0-9]),)?(?P<number>{NUMBER})")
@@ -71,7 +73,9 @@ def _left(match: re.Match[str]) -> str:
     """A number that no other rule knew, apart from the letters it touches: GPT-4, B12, 10x."""
     text, start, end = match.string, match.start(), match.end()
     before, after = text[start - 1 : start], text[end : end + 1]
-    words = number_words(match["number"])
+    number = match["number"]
+    code = before.isalpha() and len(number) > 2 and number.isdigit()  # BA2490
+    words = digits(number) if code else number_words(number)
     if match["before"] == ",":
         return f", {words}" + (" " if after.isalpha() else "")
     return (
@@ -91,7 +95,9 @@ PREPARATIONS = (
     ),
     Rule(_PLUS, lambda _: "plus "),
     Rule(_ABOUT, lambda _: "about "),
+    Rule(_HASH_CODE, lambda match: f"number {digits(match[1])}"),
     Rule(_HASH, lambda _: "number "),
+    Rule(_MORE, lambda match: "more than " if match[0][0] == ">" else "less than "),
 )
 """Signs before numbers, to be said before the numbers are."""
 

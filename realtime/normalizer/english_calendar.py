@@ -42,8 +42,8 @@ def _spoken_date(match: re.Match[str], year_group: int, month_group: int, day_gr
     number = int(match[year_group])
     if len(match[year_group]) == 2:
         number += 2000 if number < 50 else 1900
-    space = " " if match[0].endswith("T") else ""
-    return f"{_MONTHS[month - 1]} {day}, {year(number)}{space}"
+    comma = ", " if match[0].endswith("T") else ""
+    return f"{_MONTHS[month - 1]} {day}, {year(number)}{comma}"
 
 
 def _slash_date(match: re.Match[str]) -> Saying:
@@ -162,14 +162,16 @@ def _clock(match: re.Match[str]) -> Saying:
         words += f" {'oh ' if minute < 10 else ''}{cardinal(minute)}"
     elif not match["half"] and not match["second"]:
         words += " o'clock" if 0 < hour <= 12 else " hundred"
-    if match["second"]:
+    if match["second"] and int(match["second"]):
         second = int(match["second"])
         words += f" and {cardinal(second)} second{'' if second == 1 else 's'}"
     return words + _half(match) + (" U T C" if match["zulu"] else "")
 
 
 def _half(match: re.Match[str]) -> str:
-    return f" {match['half'].lower()}.m." if match["half"] else ""
+    """The half of the day; its last full stop may be that of the sentence."""
+    stop = "" if match.string[match.end() : match.end() + 1] == "." else "."
+    return f" {match['half'].lower()}.m{stop}" if match["half"] else ""
 
 
 DATES = (

@@ -13,6 +13,7 @@ _PHONE = re.compile(
     r"|0[0-9]{1,4}(?:[ -][0-9]{2,8}){1,3}"
     r")(?![\w-]|[.,][0-9])"
 )
+_ROOM = re.compile(r"(?<!\w)((?:[Rr]oom|[Ff]light|[Ss]uite|[Rr]oute|[Hh]ighway|[Ee]rror|[Ss]tatus|HTTP)[ ])([1-9][0-9]{2})(?![\w%]|[.,][0-9])")
 _CODE = re.compile(rf"{APART}(?<!-)[0-9]++(?:-[0-9]++){{2,}}+(?![\w-])")
 _EMERGENCY = re.compile(
     r"(?<![\w.,$£€#])(?:911|(?:(?<=\b[Cc]all )|(?<=\b[Dd]ial ))(?:999|112|101|111|311|411|988))"
@@ -57,7 +58,8 @@ CODES = (
     Rule(_PHONE, _phone),
     Rule(_IP, _ip),
     Rule(_VERSION, _version),
-    Rule(_NAMED_VERSION, lambda match: ((1), (2, _dotted(match[2])))),
+    Rule(_NAMED_VERSION, lambda match: (1, (2, _dotted(match[2])))),
+    Rule(_ROOM, lambda match: (1, (2, pairs(int(match[2]))))),
     Rule(_EMERGENCY, lambda match: digits(match[0])),
     Rule(_CODE, lambda match: ", ".join(map(digits, match[0].split("-")))),
 )

@@ -8,7 +8,7 @@ NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3}(?![0-9])){1,5}+|[0-9]++)(?:\.[0-9]++)?"
 APART = r"(?<![\w.])(?<![0-9],)"
 """Nothing before it that a number could be the rest of."""
 
-QUANTITY = rf"{APART}(?P<from>{NUMBER})(?:[ ]?[-–~][ ]?(?P<to>{NUMBER}))?"
+QUANTITY = rf"{APART}(?<![A-Za-z]-)(?P<from>{NUMBER})(?:[ ]?[-–~][ ]?(?P<to>{NUMBER}))?"
 """A number or a range of numbers; its groups are ``from`` and ``to``."""
 
 _ONES = (
@@ -121,7 +121,7 @@ def is_one_of(match: re.Match[str]) -> bool:
 
 
 _ARTICLE = re.compile(r"\b[Aa]n? $")
-_NOUN_FOLLOWS = re.compile(r"[ -][a-z]")
+_NOUN_FOLLOWS = re.compile(r"[ -][A-Za-z]")
 
 
 def is_adjective(match: re.Match[str]) -> bool:

@@ -16,7 +16,7 @@ from realtime.normalizer.english_numbers import (
 # Sign, then what one of it is called, and more of it if that is not just an s on the first word.
 _TABLE = """
 mg milligram; µg microgram; g gram; kg kilogram; lb pound; lbs pound; oz ounce
-ml milliliter; mL milliliter; l liter; L liter; gal gallon; ha hectare
+ml milliliter; mL milliliter; l liter; L liter; gal gallon; ha hectare; tsp teaspoon; tbsp tablespoon
 mph mile per hour; kph kilometer per hour; kmh kilometer per hour; mpg mile per gallon
 ns nanosecond; µs microsecond; ms millisecond; s second; sec second; secs second; min minute; mins minute
 h hour; hr hour; hrs hour; yr year; yrs year
@@ -65,8 +65,8 @@ _PER = {sign: names[0] for sign, names in _UNITS.items() if sign[0].islower() or
 # Only where the sign touches the number.
 _ATTACHED = frozenset("k M bn B x X".split())
 _UNIT = re.compile(
-    rf"{QUANTITY}(?P<gap>[ -]?)(?P<unit>sq[ ]ft|[A-Za-zµΩ°℃℉]{{1,5}}(?:[²³23]|\^[23])?|[%‰¢])"
-    r"(?:/(?P<per>[A-Za-z]{1,3}[²³23]?))?(?![\w²³])"
+    rf"{QUANTITY}(?P<scale>[ ](?:thousand|million|billion|trillion))?(?P<gap>[ -]?)(?P<unit>sq[ ]ft|[A-Za-zµΩ°℃℉]{{1,5}}(?:[²³23]|\^[23])?|[%‰¢])"
+    r"(?:/(?P<per>[A-Za-z]{1,3}[²³23]?))?(?![\w²³])(?:\.(?=[ ][a-z]))?"
 )
 
 

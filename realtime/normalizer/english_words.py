@@ -40,7 +40,7 @@ _PLAIN = {
     "Bros": "Brothers", "Dept": "Department", "dept": "department", "Univ": "University", "Govt": "Government",
     "etc": "et cetera",
     "Jan": "January", "Feb": "February", "Apr": "April", "Aug": "August", "Sept": "September", "Oct": "October",
-    "Nov": "November", "Dec": "December", "Tue": "Tuesday", "Tues": "Tuesday", "Thu": "Thursday",
+    "Nov": "November", "Dec": "December", "Mon": "Monday", "Wed": "Wednesday", "Tue": "Tuesday", "Tues": "Tuesday", "Thu": "Thursday",
     "Thurs": "Thursday", "Fri": "Friday",
 }  # fmt: skip
 
@@ -190,6 +190,7 @@ SIGNS = (
     Rule(_ARROW, lambda _: ", "),
     *when("=<>~^&≠≤≥≈×÷±+∞√π@", Rule(_SIGN, _sign)),
     *when("/", Rule(_SLASH, _slash)),
+    *when("/", Rule(re.compile(r"(?<=\w)/(?!\w)"), lambda _: "")),
     Rule(_LEFTOVER, lambda _: " "),
 )
 """To be said after numbers, which have signs of their own."""

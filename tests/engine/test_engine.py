@@ -128,13 +128,25 @@ async def test_an_unknown_voice_is_refused_by_name(engine: Engine) -> None:
 
 async def test_one_stream_too_many_is_refused_and_the_others_go_on(engine: Engine) -> None:
     utterances = [engine.open(LOW) for _ in range(engine.max_streams)]
-    with pytest.raises(Overloaded):
-        engine.open(LOW)
     for utterance in utterances:
-        utterance.say(Segment("ab"))
+        utterance.say(Segment("a" * 50))
         utterance.finish()
-    assert [len(frames) for frames in await asyncio.gather(*map(spoken, utterances))] == [2] * 4
+    assert not engine.has_room
+    with pytest.raises(Overloaded, match="4 of 4"):
+        engine.open(LOW)
+    assert [len(frames) for frames in await asyncio.gather(*map(spoken, utterances))] == [50] * 4
     engine.open(LOW).cancel()
+
+
+async def test_refusals_hold_on_to_nothing(engine: Engine) -> None:
+    """Each is an exception of its own: a shared one would keep the frames of all who met it."""
+    await engine.drain(0)
+    refusals = []
+    for _ in range(2):
+        with pytest.raises(EngineStopped) as refusal:
+            engine.open(LOW)
+        refusals.append(refusal.value)
+    assert refusals[0] is not refusals[1]
 
 
 async def test_cancel_frees_the_slot_at_once_and_nothing_comes_after_it(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Overloaded, StreamId
-from engine.scheduler import Plan, Scheduler, SchedulerConfig
+from engine.scheduler import OVERBOOKING, Plan, Scheduler, SchedulerConfig
 
 A, B, C, D = (StreamId(n) for n in range(1, 5))
 
@@ -140,15 +140,36 @@ def test_one_prefill_a_step() -> None:
     assert set(plan.step) == {A, C}
 
 
-def test_admission_is_refused_at_the_limit_and_granted_when_a_slot_is_free() -> None:
+def test_admission_is_refused_while_as_many_speak_as_may() -> None:
     s = opened(scheduler(max_streams=2), A, B)
+    s.queue(A, 0.0)
+    s.queue(B, 0.0)
     with pytest.raises(Overloaded, match="2 of 2 streams") as refusal:
         s.open(C, paced=True)
     assert refusal.value.retry_after > 0
-    s.close(A)
+    speak(s, A, 0.1, 0.0, last=True)
     s.open(C, paced=True)
-    assert len(s) == 2
-    assert A not in s
+    assert len(s) == 3
+
+
+def test_silent_streams_are_overbooked_within_limits() -> None:
+    """Whoever holds a socket open between two turns leaves the machine to others, but not without end."""
+    s = scheduler(max_streams=2)
+    for number in range(2 * OVERBOOKING):
+        s.open(StreamId(number), paced=True)
+    with pytest.raises(Overloaded, match="8 streams are open"):
+        s.open(StreamId(99), paced=True)
+    s.close(StreamId(0))
+    s.open(StreamId(99), paced=True)
+
+
+def test_a_report_of_what_was_played_moves_the_deadline() -> None:
+    s = opened(scheduler(max_batch=1), A, B)
+    for stream in (A, B):
+        s.queue(stream, 0.0)
+        speak(s, stream, 5.0, 0.0)
+    s.played(B, 0.2, 1.0)  # the clock thought it had 4 s left
+    assert s.plan(1.0).step == (B,)
 
 
 def test_a_closed_stream_is_gone_at_once_and_late_reports_about_it_are_void() -> None:

@@ -2,13 +2,14 @@
 
 import random
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine import Segment
-from realtime.chunker import PACES, SPEAKER, Chunker
+from realtime.chunker import PACES, SPEAKER, TOLERANCE, Chunk, Chunker
+from realtime.chunker.scanner import Scanner
 from realtime.request import Latency
 
 BALANCED = PACES[Latency.BALANCED]
@@ -19,18 +20,18 @@ def chunker(latency: Latency = Latency.BALANCED, chunk_length: int = 200, least:
     return Chunker(PACES[latency], chunk_length=chunk_length, min_chunk_length=least)
 
 
-def take_all(c: Chunker, now: float = 0.0, ahead: float = SILENT) -> list[Segment]:
+def take_all(c: Chunker, now: float = 0.0, ahead: float = SILENT) -> list[Chunk]:
     segments = []
     while segment := c.take(now, ahead):
         segments.append(segment)
     return segments
 
 
-def texts(segments: Iterable[Segment]) -> list[str]:
+def texts(segments: Iterable[Chunk]) -> list[str]:
     return [segment.text for segment in segments]
 
 
-def spoken(tokens: Iterable[str], ahead: float = SILENT, **kwargs: int) -> list[Segment]:
+def spoken(tokens: Iterable[str], ahead: float = SILENT, **kwargs: int) -> list[Chunk]:
     """All segments of a text that arrives in these tokens and is then flushed."""
     c = chunker(**kwargs)  # type: ignore[arg-type]
     segments = []
@@ -43,6 +44,11 @@ def spoken(tokens: Iterable[str], ahead: float = SILENT, **kwargs: int) -> list[
 
 def pieces(text: str, size: int) -> list[str]:
     return [text[i : i + size] for i in range(0, len(text), size)]
+
+
+def leading(text: str) -> Chunk:
+    """The first words of a stream, with more of their sentence to come."""
+    return Chunk(text, 0, len(text), open_ended=True)
 
 
 # Strings that must never be cut inside, each with the text around it.
@@ -135,9 +141,9 @@ def test_a_silent_listener_gets_the_first_clause() -> None:
     ],
 )
 def test_or_the_first_words_up_to_a_phrase(latency: Latency, first: str) -> None:
-    c = chunker(latency)
+    c = chunker(latency, least=200)
     c.push("She walked slowly down the road to the next little town ", 0.0)
-    assert c.take(0.0, SILENT) == Segment(first, open_ended=True)
+    assert c.take(0.0, SILENT) == leading(first)
 
 
 def test_no_is_also_a_word() -> None:
@@ -147,7 +153,7 @@ def test_no_is_also_a_word() -> None:
 def test_the_first_words_do_not_end_with_an_article() -> None:
     c = chunker()
     c.push("The old sailor told us a long story again ", 0.0)
-    assert c.take(0.0, SILENT) == Segment("The old sailor told us", open_ended=True)
+    assert c.take(0.0, SILENT) == leading("The old sailor told us")
 
 
 def test_with_seconds_left_only_whole_sentences_leave() -> None:
@@ -173,7 +179,7 @@ def test_shortly_before_that_the_first_words_leave_as_at_the_beginning() -> None
     c = chunker(least=100)
     c.push("I went down to the market with my oldest friend ", 0.0)
     assert c.take(0.0, BALANCED.urgent + 0.1) is None
-    assert c.take(0.0, BALANCED.urgent) == Segment("I went down to the market", open_ended=True)
+    assert c.take(0.0, BALANCED.urgent) == leading("I went down to the market")
 
 
 def test_due_names_the_times_at_which_something_may_leave() -> None:
@@ -262,21 +268,63 @@ def test_sentence_ends_of_other_scripts(text: str, sentences: list[str], size: i
     assert texts(spoken(pieces(text, size))) == sentences
 
 
-def test_work_is_linear_in_the_text() -> None:
-    """A megabyte is cut with about as many steps for each segment as a kilobyte is: counted, not timed."""
+HEAVY = {
+    "spaces": " ",
+    "newlines": "\n",
+    "speaker marks": "<|speaker:1|>",
+    "brackets": "[",
+    "angles": "<",
+    "open tags": "[x ",
+    "full stops": "。",
+    "combining marks": "\u0301",
+    "flags": "🇩",
+    "initials": "a. ",
+    "quotes": '"a ',
+    "parentheses": "(",
+    "words without spaces": "a",
+    "words in wide spaces": "a" * 150 + " " * 230,
+}
 
-    def steps(repeats: int) -> tuple[int, int]:
-        c = chunker()
-        c.push("This is a sentence of some words. " * repeats, 0.0)
-        c.flush()
-        looked_at = segments = 0
-        while c.take(0.0, RELAXED):
-            looked_at += len(c._marks)
-            segments += 1
-        return looked_at, segments
 
-    (few, segments), (many, more_segments) = steps(30), steps(3000)
-    assert many / more_segments < 2 * few / segments
+@pytest.mark.parametrize("size", [4, 100_000])
+@pytest.mark.parametrize("part", HEAVY.values(), ids=HEAVY.keys())
+def test_no_call_looks_at_more_than_a_chunk_needs(
+    part: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted, not timed: the steps of the scan, each bounded by itself, are linear in the text."""
+    steps = 0
+    mark = Scanner._mark
+
+    def counted(*args: Any) -> None:
+        nonlocal steps
+        steps += 1
+        mark(*args)
+
+    monkeypatch.setattr(Scanner, "_mark", counted)
+    c, length = chunker(), 100_000
+    for token in pieces("a" + part * (length // len(part)), size):
+        c.push(token, 0.0)
+        assert len(take_all(c, ahead=RELAXED)) <= size
+        assert len(c._buffer.text) <= max(size, 1000)
+        assert len(c._scanner.marks) <= 400
+    c.flush()
+    take_all(c)
+    while c.due(0.0, 0.0) is not None:
+        take_all(c)
+    assert c.pending == 0
+    assert steps <= length
+
+
+def test_text_with_nothing_to_say_is_stepped_over_in_strides() -> None:
+    c = chunker()
+    c.push(" " * 300_000 + "Hi", 0.0)
+    c.flush()
+    calls = 0
+    while c.due(0.0, RELAXED) == TOLERANCE or not calls:
+        assert (chunk := c.take(0.0, RELAXED)) is None or chunk == Chunk("Hi", 300_000, 300_002)
+        calls += 1
+    assert 3 <= calls <= 6
+    assert c.pending == 0
 
 
 def test_random_tokens_of_a_long_text() -> None:
@@ -288,3 +336,122 @@ def test_random_tokens_of_a_long_text() -> None:
         tokens.append(text[position : position + size])
         position += size
     assert spoken(tokens) == spoken([text])
+
+
+@pytest.mark.parametrize("spaces", [1, 31, 32, 33, 40, 500])
+@pytest.mark.parametrize("head", ["Name", "Hello there my friend.", "It is no. 5", "Well, yes,"])
+def test_wide_spaces_do_not_stall(head: str, spaces: int) -> None:
+    c = chunker(least=1)
+    text = head + " " * spaces + "Price is four dollars and it is sold here. And"
+    c.push(text, 0.0)
+    said = take_all(c)
+    assert "".join("".join(texts(said)).split()) == "".join(text.removesuffix("And").split())
+    assert texts(spoken(pieces(text, 3), least=1)) == texts(spoken([text], least=1))
+
+
+START_TIMES = st.floats(0, 4e9).map(lambda seconds: round(seconds, 3))
+
+
+@given(
+    START_TIMES,
+    st.lists(
+        st.tuples(
+            st.sampled_from(["Okay", " there", ",", " 3.14", ' "yes', "。", "é", "\n"]), st.integers(0, 900)
+        )
+    ),
+    st.sampled_from(list(Latency)),
+)
+@example(1000.0, [], Latency.LOW)
+def test_the_timer_never_misses(start: float, tokens: list[tuple[str, int]], latency: Latency) -> None:
+    """Timers fire on a clock of milliseconds: what is due is given, or a later time is named."""
+    c, origin = chunker(latency), round(start * 1000)
+    millis, ahead_until = origin, origin  # the listener has speech until then
+    for token, pause in [*tokens, ("Yes.", 0)]:
+        c.push(token, millis / 1000)
+        until, turns = millis + pause, 0
+        if token == "Yes.":
+            until += 1_000_000_000
+        while True:
+            now = millis / 1000
+            ahead = max(ahead_until - millis, 0) / 1000
+            if chunk := c.take(now, ahead):
+                ahead_until = max(ahead_until, millis) + 70 * len(chunk.text)
+                continue
+            due = c.due(now, ahead)
+            assert due is None or due > now
+            turns += 1
+            assert turns < 100
+            if due is None or due * 1000 > until:
+                break
+            # The loop's clock may be a millisecond behind.
+            millis = max(millis, int(due * 1000))
+        millis = until
+    assert c.pending == 0
+
+
+@pytest.mark.parametrize("head", ["Hello. ", "Hello, ", "Hello there ", "你好，", "Hello"])
+@pytest.mark.parametrize("mark", ["<|speaker:12|>", "[laughs, softly.]", "[tag.]"])
+def test_a_pause_does_not_tear_a_mark(head: str, mark: str) -> None:
+    text = f"{head}{mark}Hi."
+    for cut in range(len(head), len(head + mark)):
+        c = chunker(least=1)
+        c.push(text[:cut], 0.0)
+        said = take_all(c, now=1.0)
+        c.push(text[cut:], 1.0)
+        said += take_all(c, now=1.0)
+        c.flush()
+        said += take_all(c, now=1.0)
+        assert "".join("".join(texts(said)).split()) == "".join(SPEAKER.sub("", text).split())
+        assert said[-1].speaker == (12 if mark.startswith("<") else 0)
+        if mark.startswith("["):
+            assert sum(mark in chunk.text for chunk in said) == 1, said
+
+
+@pytest.mark.parametrize(
+    "head", ["x" * 95, "你好" * 48, "e\u0301" * 48, "ab [" * 24, "字" * 30, "字" * 99, ""]
+)
+@pytest.mark.parametrize("mark", ["[whispers in a small voice]", "[" + "long " * 15 + "x]"])
+@pytest.mark.parametrize("ahead", [SILENT, RELAXED])
+def test_a_long_text_is_not_cut_within_a_tag(head: str, mark: str, ahead: float) -> None:
+    text = head + mark + "你好" * 60
+    for size in (1, 7, 1000):
+        said = spoken(pieces(text, size), ahead, chunk_length=100)
+        assert sum(mark in chunk.text for chunk in said) == 1, said
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
+def test_a_speaker_mark_within_a_bracket_is_obeyed(size: int) -> None:
+    said = spoken(pieces("See [the <|speaker:3|>note] here.", size))
+    assert [(chunk.speaker, chunk.text) for chunk in said] == [(0, "See [the"), (3, "note] here.")]
+
+
+@pytest.mark.parametrize("text", ["[" + "x" * 100 + " and so it goes on. Then", "Hello [" + "y " * 60])
+def test_a_bracket_that_is_never_closed_is_released(text: str) -> None:
+    c = chunker(least=1)
+    c.push(text, 0.0)
+    assert take_all(c, now=1.0) != []
+
+
+CLUSTERS = ["👩‍👩‍👧", "🇩🇪", "e\u0301\u0323", "\u1112\u1161\u11ab", "क्षि", "ที่", "👍🏽"]
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+@pytest.mark.parametrize("length", [10, 11, 12, 13])
+def test_a_hard_cut_keeps_clusters_whole(cluster: str, length: int) -> None:
+    text = "x" + cluster * 40
+    for ahead, size in [(SILENT, 1), (RELAXED, 3), (RELAXED, 1000)]:
+        said = texts(spoken(pieces(text, size), ahead, chunk_length=length))
+        assert "".join(said) == text
+        assert all(len(part.removeprefix("x")) % len(cluster) == 0 for part in said), said
+
+
+@given(st.text(max_size=300), st.sampled_from([SILENT, 1.0, RELAXED]), st.integers(1, 7), st.integers(1, 60))
+@example("é" * 300 + "<|speaker:1|> [a", SILENT, 1, 20)
+def test_a_chunk_knows_where_it_stood(text: str, ahead: float, size: int, length: int) -> None:
+    reached = 0
+    for chunk in spoken(pieces(text, size), ahead, chunk_length=length):
+        assert text[chunk.start : chunk.end] == chunk.text
+        assert chunk.text == chunk.text.strip() != ""
+        assert not SPEAKER.sub("", text[reached : chunk.start]).strip()
+        reached = chunk.end
+    assert not SPEAKER.sub("", text[reached:]).strip()

@@ -1,15 +1,39 @@
 """The session as a state machine, in virtual time."""
 
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+import pytest
 
-from engine import EngineStopped, Segment, StreamOptions
+from engine import EngineStopped, Segment, StreamOptions, WordTime
 from engine.audio import output_format
 from realtime.request import SpeechRequest
-from realtime.session import Action, Cancel, Drain, EndSpeech, Finished, Log, Open, Say, Session
+from realtime.session import DEFAULT_CONTEXT, Session
+from realtime.utterance import (
+    Action,
+    Cancel,
+    Cancelled,
+    ChunkInfo,
+    Drain,
+    EndSpeech,
+    Finished,
+    Flushed,
+    Log,
+    Open,
+    Played,
+    Say,
+    SpokenWord,
+)
 
 REQUEST = SpeechRequest(StreamOptions(("any",)), output_format("pcm"))
+
+
+def actions_of(session: Session, context: str = DEFAULT_CONTEXT) -> list[Action]:
+    """What is to be done now for a context, and for no other one."""
+    tasks = session.tasks()
+    assert {task.context for task in tasks} <= {context}
+    return [task.action for task in tasks]
+
+
+def spoke(session: Session, seconds: float, now: float, *words: WordTime, last: bool = True) -> None:
+    session.spoke(DEFAULT_CONTEXT, seconds, words, now, last=last)
 
 
 def said(actions: list[Action]) -> list[str]:
@@ -19,7 +43,7 @@ def said(actions: list[Action]) -> list[str]:
 def started(**kwargs: int) -> Session:
     session = Session(**kwargs)
     session.start(REQUEST, 0.0)
-    assert session.actions() == [Open(REQUEST)]
+    assert actions_of(session) == [Open(REQUEST)]
     return session
 
 
@@ -28,51 +52,52 @@ def test_an_utterance_from_start_to_finish() -> None:
     session.text("Hello ", 0.1)
     session.text("there. ", 0.2)
     session.stop(0.3)
-    assert session.actions() == [Say(Segment("Hello there."))]
-    session.spoke(1.0, 1, 0.4)
-    assert session.actions() == [EndSpeech()]
-    session.ended()
-    assert session.actions() == [Finished()]
-    assert not session.active
+    assert actions_of(session) == [Say(Segment("Hello there."))]
+    spoke(session, 1.0, 0.4)
+    assert actions_of(session) == [EndSpeech()]
+    session.ended(DEFAULT_CONTEXT)
+    assert actions_of(session) == [Finished()]
+    assert not session.active()
 
 
 def test_flush_speaks_and_the_utterance_goes_on() -> None:
     session = started()
     session.text("First", 0.0)
     session.flush(0.0)
-    assert session.actions() == [Say(Segment("First"))]
-    session.spoke(0.5, 1, 0.1)
-    assert session.actions() == [Drain()]
+    assert actions_of(session) == [Say(Segment("First"))]
+    spoke(session, 0.5, 0.1)
+    assert actions_of(session) == [Drain(1)]
     session.text("Second", 5.0)
     session.flush(5.0)
-    assert said(session.actions()) == ["Second"]
-    assert session.active
+    assert said(actions_of(session)) == ["Second"]
+    assert session.active()
 
 
 def test_the_encoder_is_drained_once_for_each_silence() -> None:
     session = started()
     session.text("One.", 0.0)
     session.flush(0.0)
-    session.spoke(0.5, 1, 0.1)
+    spoke(session, 0.5, 0.1)
     session.flush(0.2)
     session.flush(0.3)
-    assert session.actions().count(Drain()) == 1
+    drains = [action for action in actions_of(session) if isinstance(action, Drain)]
+    assert drains == [Drain(1)]
 
 
-def test_flush_of_nothing_is_nothing() -> None:
+def test_flush_of_nothing_is_flushed_at_once() -> None:
     session = started()
     session.flush(0.0)
     session.text("   ", 0.0)
     session.flush(0.0)
-    assert session.actions() == []
+    assert actions_of(session) == [Flushed(), Flushed()]
 
 
 def test_stop_without_text_ends_at_once() -> None:
     session = started()
     session.stop(0.0)
-    assert session.actions() == [EndSpeech()]
-    session.ended()
-    assert session.actions() == [Finished()]
+    assert actions_of(session) == [EndSpeech()]
+    session.ended(DEFAULT_CONTEXT)
+    assert actions_of(session) == [Finished()]
 
 
 def test_one_socket_many_utterances() -> None:
@@ -81,31 +106,31 @@ def test_one_socket_many_utterances() -> None:
         session.start(REQUEST, float(turn))
         session.text("Hi.", float(turn))
         session.stop(float(turn))
-        session.spoke(0.5, 1, float(turn))
-        session.ended()
-    finished = [action for action in session.actions() if isinstance(action, Finished)]
+        spoke(session, 0.5, float(turn))
+        session.ended(DEFAULT_CONTEXT)
+    finished = [action for action in actions_of(session) if isinstance(action, Finished)]
     assert finished == [Finished()] * 3
 
 
 def test_text_before_start_is_answered_and_the_next_start_is_welcome() -> None:
     session = Session()
     session.text("Hello", 0.0)
-    (log, finished) = session.actions()
+    (log, finished) = actions_of(session)
     assert isinstance(log, Log)
     assert "send start first" in log.message
     assert isinstance(finished, Finished)
     assert finished.error
     session.text("more", 0.0)
     session.flush(0.0)
-    assert session.actions() == []  # it was told once
+    assert actions_of(session) == []  # it was told once
     session.start(REQUEST, 0.0)
-    assert session.actions() == [Open(REQUEST)]
+    assert actions_of(session) == [Open(REQUEST)]
 
 
 def test_a_second_start_breaks_off_the_first_utterance() -> None:
     session = started()
     session.start(REQUEST, 0.0)
-    actions = session.actions()
+    actions = actions_of(session)
     assert actions[0] == Cancel()
     assert isinstance(actions[-1], Finished)
     assert actions[-1].error
@@ -115,37 +140,37 @@ def test_text_after_stop_is_answered_and_does_no_harm() -> None:
     session = started()
     session.text("Hello.", 0.0)
     session.stop(0.0)
-    session.actions()
+    actions_of(session)
     session.text("too late", 0.0)
-    (log,) = session.actions()
+    (log,) = actions_of(session)
     assert isinstance(log, Log)
     assert "after stop" in log.message
-    session.spoke(0.5, 1, 0.1)
-    assert session.actions() == [EndSpeech()]
+    spoke(session, 0.5, 0.1)
+    assert actions_of(session) == [EndSpeech()]
 
 
 def test_a_refusal_of_the_engine_reaches_the_client_with_its_cause() -> None:
     session = started()
     cause = EngineStopped("going down")
-    session.failed(cause)
-    assert session.actions() == [Cancel(), Log("going down"), Finished("going down", cause)]
-    session.spoke(1.0, 1, 0.0)
-    assert session.actions() == []
+    session.failed(DEFAULT_CONTEXT, cause)
+    assert actions_of(session) == [Cancel(), Log("going down"), Finished("going down", cause)]
+    session.failed(DEFAULT_CONTEXT, cause)
+    assert actions_of(session) == []
 
 
 def test_a_client_that_leaves_cancels() -> None:
     session = started()
     session.text("Hello there. And so on.", 0.0)
-    session.actions()
+    actions_of(session)
     session.disconnect()
-    assert session.actions() == [Cancel()]
+    assert actions_of(session) == [Cancel()]
     assert session.due is None
 
 
 def test_more_text_than_can_wait_is_refused() -> None:
     session = started(max_pending=10)
     session.text("12345678901", 0.0)
-    actions = session.actions()
+    actions = actions_of(session)
     assert actions[0] == Cancel()
     assert actions[1] == Log("text: more than 10 characters are waiting to be spoken")
 
@@ -154,124 +179,189 @@ def test_notes_of_the_request_are_told() -> None:
     session = Session()
     request = SpeechRequest(StreamOptions(("any",)), output_format("pcm"), notes=("cannot clone",))
     session.start(request, 0.0)
-    assert session.actions() == [Open(request), Log("cannot clone")]
+    assert actions_of(session) == [Open(request), Log("cannot clone")]
 
 
 def test_only_a_few_segments_wait_in_the_engine() -> None:
     session = started(max_queued=2)
     session.text("A sentence of a good many words, long enough. " * 10, 0.0)
     session.stop(0.0)
-    assert len(said(session.actions())) == 2
-    session.spoke(2.0, 1, 0.1)
-    assert len(said(session.actions())) == 1
+    assert len(said(actions_of(session))) == 2
+    spoke(session, 2.0, 0.1)
+    assert len(said(actions_of(session))) == 1
 
 
 def test_due_makes_a_slow_writer_heard() -> None:
     session = started()
     session.text("It costs $3.14.", 1.0)
-    assert session.actions() == []
+    assert actions_of(session) == []
     assert session.due is not None
     session.poll(session.due)
-    assert said(session.actions()) == ["It costs $3.14."]
+    assert said(actions_of(session)) == ["It costs three dollars and fourteen cents."]
 
 
-class Conversation(RuleBasedStateMachine):
-    """A client, an engine and a listener that do anything in any order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.session = Session(max_queued=3)
-        self.now = 0.0
-        self.written = ""
-        self.spoken = ""
-        self.queued = 0
-        self.open = False
-        self.finishing = False
-
-    def settle(self) -> None:
-        for action in self.session.actions():
-            match action:
-                case Open():
-                    assert not self.open
-                    self.open, self.written, self.spoken, self.queued = True, "", "", 0
-                    self.finishing = False
-                case Say(segment):
-                    assert self.open
-                    assert not self.finishing
-                    self.spoken += segment.text
-                    self.queued += 1
-                case EndSpeech():
-                    assert self.open
-                    assert self.queued == 0
-                    self.finishing = True
-                    assert "".join(self.spoken.split()) == "".join(self.written.split())
-                case Cancel():
-                    assert self.open
-                    self.open, self.queued = False, 0
-                case Finished(error):
-                    assert error is not None or not self.open
-                case Drain():
-                    assert self.queued == 0
-
-    @rule()
-    def start(self) -> None:
-        self.session.start(REQUEST, self.now)
-        self.settle()
-
-    @rule(text=st.text(alphabet="ab .,!", max_size=30))
-    def text(self, text: str) -> None:
-        if self.session._state.name == "OPEN":
-            self.written += text
-        self.session.text(text, self.now)
-        self.settle()
-
-    @rule()
-    def flush(self) -> None:
-        self.session.flush(self.now)
-        self.settle()
-
-    @rule()
-    def stop(self) -> None:
-        self.session.stop(self.now)
-        self.settle()
-
-    @rule()
-    def nonsense(self) -> None:
-        self.session.reject("nonsense")
-        self.settle()
-
-    @precondition(lambda self: self.queued)
-    @rule(seconds=st.floats(0.05, 2.0), last=st.booleans())
-    def frame(self, seconds: float, last: bool) -> None:
-        self.queued -= last
-        self.session.spoke(seconds, int(last), self.now)
-        self.settle()
-
-    @precondition(lambda self: self.finishing and self.open)
-    @rule()
-    def end(self) -> None:
-        self.open = self.finishing = False
-        self.session.ended()
-        self.settle()
-
-    @rule(seconds=st.floats(0.0, 5.0))
-    def wait(self, seconds: float) -> None:
-        end = self.now + seconds
-        while (due := self.session.due) is not None and due <= end:
-            assert due > self.now
-            self.now = due
-            self.session.poll(due)
-            self.settle()
-        self.now = end
-
-    @invariant()
-    def few_segments_wait(self) -> None:
-        assert self.queued <= 3
-
-    @invariant()
-    def an_open_stream_belongs_to_an_open_session(self) -> None:
-        assert self.open == self.session.active
+# -- cancel -----------------------------------------------------------------------------------------
 
 
-TestConversation = Conversation.TestCase
-TestConversation.settings = settings(max_examples=60, stateful_step_count=40)
+def words(*texts: str, start: float = 0.0) -> tuple[WordTime, ...]:
+    """Words of half a second each, one after the other, separated by a space."""
+    times, place = [], 0
+    for number, text in enumerate(texts):
+        begin = start + number / 2
+        times.append(WordTime(text, begin, begin + 0.5, place, place + len(text)))
+        place += len(text) + 1
+    return tuple(times)
+
+
+def test_cancel_says_what_was_heard_up_to_the_last_word() -> None:
+    session = started()
+    session.text("  One two three four.", 0.0)
+    session.flush(0.0)
+    actions_of(session)
+    spoke(session, 2.0, 10.0, *words("One", "two", "three", "four."))
+    session.cancel(11.3)
+    cancel, cancelled = actions_of(session)[-2:]
+    assert cancel == Cancel()
+    assert cancelled == Cancelled(pytest.approx(1.3), len("  One two three"), "three")  # type: ignore[arg-type]
+    assert not session.active()
+
+
+def test_what_was_really_played_counts_more_than_time() -> None:
+    session = started()
+    session.text("One two three four.", 0.0)
+    session.flush(0.0)
+    spoke(session, 2.0, 10.0, *words("One", "two", "three", "four."))
+    session.played(0.6, 11.3)
+    assert Played(pytest.approx(1.4)) in actions_of(session)  # type: ignore[arg-type]
+    session.cancel(11.3)
+    assert actions_of(session)[-1] == Cancelled(pytest.approx(0.6), len("One"), "One")  # type: ignore[arg-type]
+
+
+def test_cancel_before_the_first_sound() -> None:
+    session = started()
+    session.text("Hello there.", 0.0)
+    session.flush(0.0)
+    actions_of(session)
+    session.cancel(0.1)
+    assert actions_of(session) == [Cancel(), Cancelled(0.0, 0, "")]
+
+
+def test_cancel_of_nothing_is_answered() -> None:
+    session = Session()
+    session.cancel(0.0)
+    (log,) = actions_of(session)
+    assert isinstance(log, Log)
+
+
+def test_after_a_cancel_the_next_start_is_a_new_beginning() -> None:
+    session = started()
+    session.text("Old words that nobody shall hear.", 0.0)
+    session.cancel(0.0)
+    actions_of(session)
+    session.start(REQUEST, 1.0)
+    session.text("New.", 1.0)
+    session.stop(1.0)
+    assert actions_of(session) == [Open(REQUEST), Say(Segment("New."))]
+
+
+# -- words and chunks -------------------------------------------------------------------------------
+
+
+def test_words_are_told_as_they_were_written() -> None:
+    session = started()
+    session.text("It costs $5.", 0.0)
+    session.stop(0.0)
+    (say,) = (action for action in actions_of(session) if isinstance(action, Say))
+    assert say.segment.text == "It costs five dollars."
+    times = words("It", "costs", "five", "dollars.")
+    chunk, first = session.spoke(DEFAULT_CONTEXT, 1.5, times[:3], 0.0, last=False)
+    assert chunk == ChunkInfo(0, "It costs $5.", 0.0)
+    assert [(word.text, word.start, word.end) for word in first] == [
+        ("It", 0.0, 0.5),
+        ("costs", 0.5, 1.0),
+        ("$5.", 1.0, 1.5),
+    ]
+    _, second = session.spoke(DEFAULT_CONTEXT, 0.5, times[3:], 0.0, last=True)
+    assert second == (SpokenWord("$5.", 1.0, 2.0, 9, 12),)  # the same word, longer now
+
+
+def test_tags_become_styles_and_pauses_and_are_never_spoken() -> None:
+    session = started()
+    session.text("[whispers] Come in. [pause 1.5s] Good. [laughing]", 0.0)
+    session.stop(0.0)
+    segments = [action.segment for action in actions_of(session) if isinstance(action, Say)]
+    assert [(segment.text, segment.style.whisper, segment.pause) for segment in segments] == [
+        ("Come in.", True, 0.0),
+        ("Good.", False, 1.5),
+    ]
+
+
+def test_a_model_that_reads_tags_is_given_them() -> None:
+    session = Session()
+    request = SpeechRequest(StreamOptions(("any",)), output_format("pcm"), reads_tags=True)
+    session.start(request, 0.0)
+    session.text("[whispers] Come in. <|im_end|>", 0.0)
+    session.stop(0.0)
+    text = " ".join(said(actions_of(session)))
+    assert text.startswith("[whispers] Come in.")
+    assert "<|" not in text
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_control_tokens_of_users_reach_no_model(normalize: bool) -> None:
+    session = Session()
+    request = SpeechRequest(
+        StreamOptions(("any",)), output_format("pcm"), reads_tags=True, normalize=normalize
+    )
+    session.start(request, 0.0)
+    session.text("Hello <|im_end|> there <|semantic:5|>. <|speaker:1|>Yes <|im_start|>", 0.0)
+    session.stop(0.0)
+    text = " ".join(said(actions_of(session)))
+    assert "<|" not in text
+    assert "|>" not in text
+
+
+# -- contexts ---------------------------------------------------------------------------------------
+
+
+def test_contexts_know_nothing_of_each_other() -> None:
+    session = Session()
+    for context in ("a", "b"):
+        session.start(REQUEST, 0.0, context)
+        session.text(f"I am {context}.", 0.0, context)
+        session.flush(0.0, context)
+    tasks = session.tasks()
+    assert [(task.context, said([task.action])) for task in tasks if said([task.action])] == [
+        ("a", ["I am a."]),
+        ("b", ["I am b."]),
+    ]
+    session.cancel(0.1, "a")
+    assert {task.context for task in session.tasks()} == {"a"}
+    assert session.active("b")
+    assert not session.active("a")
+
+
+def test_contexts_are_limited() -> None:
+    session = Session(max_contexts=2)
+    for context in ("a", "b", "c"):
+        session.start(REQUEST, 0.0, context)
+    refused = [task.action for task in session.tasks() if task.context == "c"]
+    assert [type(action) for action in refused] == [Log, Finished]
+    session.cancel(0.0, "a")
+    session.start(REQUEST, 0.0, "c")
+    assert session.active("c")
+
+
+def test_a_forgotten_context_times_out_and_a_speaking_one_does_not() -> None:
+    session = Session(context_seconds=60.0)
+    session.start(REQUEST, 0.0, "forgotten")
+    session.start(REQUEST, 0.0, "speaking")
+    session.text("A long story.", 0.0, "speaking")
+    session.flush(0.0, "speaking")
+    session.tasks()
+    assert session.due == 60.0
+    session.poll(60.0)
+    actions = [task.action for task in session.tasks() if task.context == "forgotten"]
+    assert actions[-1] == Finished("nothing was sent for 60 s")
+    assert not session.active("forgotten")
+    assert session.active("speaking")

@@ -8,10 +8,21 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from engine import Engine, EngineConfig, Overloaded, SpeechError, StreamOptions
-from engine.audio import output_format
-from realtime import Audio, Event, Finished, Log, Speaker, SpeechRequest
-from realtime.speaker import LITTLE_TEXT
+from engine import Engine, EngineConfig, Overloaded, Segment, SpeechError, StreamOptions
+from engine.audio import AudioStream, output_format
+from realtime import (
+    Audio,
+    Cancelled,
+    Encoders,
+    Event,
+    Finished,
+    Flushed,
+    Log,
+    Session,
+    Speaker,
+    SpeechRequest,
+)
+from realtime.speaker import LITTLE_TEXT, MAX_OUTPUTS
 from tests.tones import FRAME, RATE, ToneModel
 
 
@@ -29,8 +40,8 @@ async def engine(model: ToneModel) -> AsyncIterator[Engine]:
 
 @pytest_asyncio.fixture
 async def speaker(engine: Engine) -> AsyncIterator[Speaker]:
-    with ThreadPoolExecutor(2) as encoders:
-        speaker = Speaker(engine, encoders, max_pending_text=10_000)
+    with ThreadPoolExecutor(2) as encoder:
+        speaker = Speaker(engine, Encoders(encoder, encoder), Session(max_pending=10_000))
         yield speaker
         speaker.disconnect()
 
@@ -41,12 +52,13 @@ def request(*voices: str) -> SpeechRequest:
         output_format("pcm", 8000),
         min_chunk_length=0,
         normalize_loudness=False,
+        normalize=False,
     )
 
 
 async def until_finished(speaker: Speaker) -> list[Event]:
     events: list[Event] = []
-    async for event in speaker:
+    async for _, event in speaker:
         events.append(event)
         if isinstance(event, Finished):
             return events
@@ -83,7 +95,7 @@ async def test_silence_is_announced_after_a_flush(speaker: Speaker) -> None:
     speaker.start(request())
     speaker.text("One")
     speaker.flush()
-    async for event in speaker:
+    async for _, event in speaker:
         if isinstance(event, Audio) and event.silence:
             break
     speaker.text("two")
@@ -115,6 +127,8 @@ async def test_a_failure_is_told_after_what_was_spoken(speaker: Speaker) -> None
 
 async def test_a_full_engine_is_told_as_such(speaker: Speaker, engine: Engine) -> None:
     others = [engine.open(StreamOptions(("low",))) for _ in range(2)]
+    for other in others:
+        other.say(Segment("a" * 100))
     speaker.start(request())
     finished = (await until_finished(speaker))[-1]
     assert isinstance(finished, Finished)
@@ -162,7 +176,7 @@ async def test_nothing_of_a_broken_off_utterance_leaves_after_its_finish(speaker
 async def test_a_writer_who_pauses_is_heard_without_a_flush(speaker: Speaker) -> None:
     speaker.start(request())
     speaker.text("It costs $3.14.")
-    event = await anext(speaker)
+    _, event = await anext(speaker)
     assert isinstance(event, Audio)
     assert event.data
 
@@ -177,8 +191,8 @@ async def test_no_speech_is_still_a_stream(speaker: Speaker) -> None:
 
 
 async def test_room_is_what_a_fast_writer_waits_for(engine: Engine) -> None:
-    with ThreadPoolExecutor(1) as encoders:
-        speaker = Speaker(engine, encoders, max_pending_text=10**6)
+    with ThreadPoolExecutor(1) as encoder:
+        speaker = Speaker(engine, Encoders(encoder, encoder))
         speaker.start(request())
         await speaker.room()
         speaker.text("a. " * LITTLE_TEXT)
@@ -187,3 +201,75 @@ async def test_room_is_what_a_fast_writer_waits_for(engine: Engine) -> None:
         assert not room.done()
         speaker.disconnect()
         await room
+
+
+async def test_cancel_leaves_nothing_behind(speaker: Speaker, engine: Engine) -> None:
+    for _ in range(20):
+        speaker.start(request("low"))
+        speaker.text("An old and long story about nothing at all.")
+        speaker.flush()
+        await anext(speaker)
+        speaker.cancel()
+        assert engine.open_streams == 0
+        async for _, event in speaker:
+            if isinstance(event, Cancelled):
+                break
+        speaker.start(request("high"))
+        speaker.text("bbbb")
+        speaker.stop()
+        pcm = samples(await until_finished(speaker))
+        assert len(pcm) == 4 * FRAME
+        assert np.abs(np.fft.rfft(pcm)).argmax() * RATE / len(pcm) == pytest.approx(1000, abs=3)
+
+
+async def test_flushed_comes_behind_the_audio_of_its_text(speaker: Speaker) -> None:
+    speaker.start(request())
+    speaker.text("One")
+    speaker.flush()
+    events: list[Event] = []
+    async for _, event in speaker:
+        events.append(event)
+        if isinstance(event, Flushed):
+            break
+    assert len(samples(events)) == 3 * FRAME
+
+
+async def test_contexts_speak_side_by_side(speaker: Speaker) -> None:
+    for context, voice in (("a", "low"), ("b", "high")):
+        speaker.start(request(voice), context)
+        speaker.text("A story that takes its time to tell, and then some more of it.", context)
+        speaker.stop(context)
+    heard: dict[str, list[Event]] = {"a": [], "b": []}
+    finished = 0
+    async for context, event in speaker:
+        heard[context].append(event)
+        finished += isinstance(event, Finished)
+        if finished == 2:
+            break
+    for context, pitch in (("a", 250), ("b", 1000)):
+        pcm = samples(heard[context])
+        assert np.abs(np.fft.rfft(pcm)).argmax() * RATE / len(pcm) == pytest.approx(pitch, abs=3)
+
+
+async def test_a_failing_encoder_ends_its_utterance_and_no_other(
+    speaker: Speaker, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speaker.start(request())
+    with monkeypatch.context() as patch:
+        patch.setattr(AudioStream, "write", lambda *_: 1 / 0)
+        speaker.text("Hello there.")
+        speaker.flush()
+        finished = (await until_finished(speaker))[-1]
+    assert isinstance(finished, Finished)
+    assert isinstance(finished.cause, SpeechError)
+    assert engine.open_streams == 0
+    speaker.start(request())
+    speaker.text("Again.")
+    speaker.stop()
+    assert (await until_finished(speaker))[-1] == Finished()
+
+
+async def test_a_client_that_does_not_read_what_it_provokes_is_cut_off(speaker: Speaker) -> None:
+    for _ in range(MAX_OUTPUTS + 1):
+        speaker.warn("nonsense")
+    assert await anext(speaker, None) is None

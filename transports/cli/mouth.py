@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from engine import Engine, EngineConfig
-from realtime import Audio, Event, Finished, Log, Speaker
+from realtime import Audio, Encoders, Event, Finished, Log, Session, Speaker
 from transports.cli.model import bundled_model
 from transports.fish.schema import parse_request, speech_request
 
@@ -49,9 +49,9 @@ async def mouth_here(request: Mapping[str, Any]) -> AsyncIterator[Mouth]:
         if voice is not None and voice not in engine.info.voice_ids:
             known = ", ".join(engine.info.voice_ids)
             raise click.BadParameter(f"{voice!r} is not one of {known}", param_hint="--voice")
-        with ThreadPoolExecutor(1, "parrotfish-encoder") as encoders:
+        with ThreadPoolExecutor(1, "parrotfish-encoder") as encoder:
             # Its own writer waits for room; whatever it reads at once is in memory anyway.
-            speaker = Speaker(engine, encoders, max_pending_text=sys.maxsize)
+            speaker = Speaker(engine, Encoders(encoder, encoder), Session(max_pending=sys.maxsize))
             try:
                 speaker.start(speech_request(parse_request(request), engine.info, {}, paced=False))
                 yield _Here(speaker)
@@ -74,8 +74,9 @@ class _Here:
     async def stop(self) -> None:
         self._speaker.stop()
 
-    def events(self) -> AsyncIterator[Event]:
-        return aiter(self._speaker)
+    async def events(self) -> AsyncIterator[Event]:
+        async for _, event in self._speaker:
+            yield event
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,20 @@
-"""``/v1/tts/live``: the Fish Audio live protocol, msgpack maps in binary frames, both ways."""
+"""``/v1/tts/live``: the Fish Audio live protocol, msgpack maps in binary frames, both ways.
+
+What we add to it, and its known clients do not mind:
+
+- any event may name a ``context`` (a string): several utterances side by side on one socket; what we send about
+  one names it, too. Without the key there is the one context of Fish's own protocol.
+- ``cancel`` ends a context's utterance at once; ``cancelled`` answers how much of it was heard.
+- ``played`` with ``seconds`` reports how much of the audio the client has really played.
+- ``start`` may ask for ``events``: ``flushed`` when all text up to a flush has left, ``alignment`` with the times
+  of the words.
+
+``/v1/tts/live/with-timestamp`` is the same with the words' times in each audio event.
+"""
 
 import asyncio
+from dataclasses import dataclass, field
+from time import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -8,33 +22,54 @@ import ormsgpack
 from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from engine import EngineError
-from realtime import Audio, Event, Finished, Log, SpeechRequest
+from engine import EngineError, UnknownVoice
+from realtime import DEFAULT_CONTEXT, Audio, Cancelled, Event, Finished, Flushed, Log
 from transports.errors import RequestError, error_response, invalid
-from transports.fish.schema import TTSRequest, parse_request, speech_request
+from transports.fish.schema import parse_request, speech_request
+from transports.fish.timestamps import Alignment, segments
 from transports.services import Services, services_of
 
 router = APIRouter()
 
-# Pipecat's client drops audio messages of 1024 bytes and fewer, so none so small may be sent as PCM.
+# Pipecat's client dropped audio messages of 1024 bytes and fewer for long, so none so small is sent as PCM.
 MIN_PCM_BYTES = 1026
+MAX_CONTEXT_NAME = 100
+OPTIONAL_EVENTS = ("flushed", "alignment")
 
 
 @router.websocket("/v1/tts/live")
 async def live(socket: WebSocket) -> None:
-    """Any number of utterances over one socket, one after the other. A closed socket cancels at once."""
+    """Any number of utterances over one socket. A closed socket cancels at once."""
+    await _serve(socket, timestamps=False)
+
+
+@router.websocket("/v1/tts/live/with-timestamp")
+async def live_with_timestamps(socket: WebSocket) -> None:
+    """The same, with the times of the words in each audio event."""
+    await _serve(socket, timestamps=True)
+
+
+async def _serve(socket: WebSocket, *, timestamps: bool) -> None:
     services = services_of(socket)
     if not _welcome(socket, services.settings.allowed_origins):
         await socket.send_denial_response(error_response("Origin: not among the allowed origins", 403))
         return
+    if not services.engine.ready or not services.engine.has_room:
+        # Pipecat opens a socket for a whole call, and only tries again if it was refused one.
+        await socket.send_denial_response(error_response("the server takes no new stream now", 503, 1))
+        return
     await socket.accept()
-    connection = _Connection(socket, services)
-    sender = asyncio.create_task(connection.send_events())
+    connection = _Connection(socket, services, timestamps=timestamps)
+    tasks = asyncio.create_task(connection.read()), asyncio.create_task(connection.send_events())
     try:
-        await connection.read()
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         connection.speaker.disconnect()
-        await sender
+        tasks[0].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in tasks:
+        if not task.cancelled() and (error := task.exception()):
+            raise error
 
 
 def _welcome(socket: WebSocket, allowed: tuple[str, ...]) -> bool:
@@ -42,7 +77,10 @@ def _welcome(socket: WebSocket, allowed: tuple[str, ...]) -> bool:
     origin = socket.headers.get("origin")
     if origin is None or "*" in allowed or origin in allowed:
         return True
-    return urlsplit(origin).netloc == socket.headers.get("host")
+    try:
+        return urlsplit(origin).netloc == socket.headers.get("host")
+    except ValueError:
+        return False
 
 
 class PcmPackets:
@@ -68,14 +106,26 @@ class PcmPackets:
         return held[:-MIN_PCM_BYTES]
 
 
+@dataclass(slots=True)
+class _Channel:
+    """How one context's utterance is told to the client."""
+
+    packets: PcmPackets | None
+    wants: frozenset[str]
+    alignment: Alignment | None = field(default=None)
+
+
 class _Connection:
     """One client's socket: a reader and a sender around one speaker."""
 
-    def __init__(self, socket: WebSocket, services: Services) -> None:
+    def __init__(self, socket: WebSocket, services: Services, *, timestamps: bool) -> None:
         self.speaker = services.speaker()
         self._socket = socket
         self._services = services
-        self._packets: PcmPackets | None = None
+        self._timestamps = timestamps
+        self._channels: dict[str, _Channel] = {}
+
+    # -- what the client says -----------------------------------------------------------------------
 
     async def read(self) -> None:
         """Take in what the client sends until the socket closes.
@@ -101,66 +151,120 @@ class _Connection:
         except ormsgpack.MsgpackDecodeError as error:
             self.speaker.reject(f"message: not valid msgpack: {error}")
             return
-        name = event.get("event") if isinstance(event, dict) else None
-        match name:
+        if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+            self.speaker.reject('message: expected a map with "event": start, text, flush or stop')
+            return
+        context = event.get("context")
+        if context is None:
+            context = DEFAULT_CONTEXT
+        elif not isinstance(context, str) or not 0 < len(context) <= MAX_CONTEXT_NAME:
+            self.speaker.reject(
+                str(invalid("context", context, f"a name of 1 to {MAX_CONTEXT_NAME} characters"))
+            )
+            return
+        try:
+            self._dispatch(event, context)
+        except (RequestError, EngineError) as error:
+            self.speaker.reject(str(error), context)
+
+    def _dispatch(self, event: dict[Any, Any], context: str) -> None:
+        """Carry out a client's event. Raises what is wrong with it."""
+        match event["event"]:
             case "start":
-                self._start(event)
+                self._start(event, context)
             case "text":
                 text = event.get("text")
-                if isinstance(text, str):
-                    self.speaker.text(text)
-                else:
-                    self.speaker.reject(f"text: got {type(text).__name__}; expected a string")
+                if not isinstance(text, str):
+                    raise invalid("text", text, "a string")
+                self.speaker.text(text, context)
             case "flush":
-                self.speaker.flush()
+                self.speaker.flush(context)
             case "stop":
-                self.speaker.stop()
-            case str():
-                self.speaker.warn(f"event: got {name[:40]!r}; expected start, text, flush or stop; ignored")
-            case _:
-                self.speaker.reject('message: expected a map with "event": start, text, flush or stop')
+                self.speaker.stop(context)
+            case "cancel":
+                self.speaker.cancel(context)
+            case "played":
+                seconds = event.get("seconds")
+                if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds >= 0:
+                    raise invalid("seconds", seconds, "seconds of audio, at least 0")
+                self.speaker.played(float(seconds), context)
+            case name:
+                known = "start, text, flush, stop, cancel or played"
+                self.speaker.warn(f"event: got {name[:40]!r}; expected {known}; ignored", context)
 
-    def _start(self, event: dict[Any, Any]) -> None:
-        try:
-            fields = event.get("request")
-            if not isinstance(fields, dict):
-                raise invalid("request", fields, "a map of request fields")
-            wire = parse_request({"text": "", **fields}, "request")
-            request = self._speech_request(wire)
-        except (RequestError, EngineError) as error:
-            self.speaker.reject(str(error))
-            return
-        self.speaker.start(request)
-        if wire.text:
-            self.speaker.text(wire.text)
-
-    def _speech_request(self, wire: TTSRequest) -> SpeechRequest:
+    def _start(self, event: dict[Any, Any], context: str) -> None:
+        fields = event.get("request")
+        if not isinstance(fields, dict):
+            raise invalid("request", fields, "a map of request fields")
+        wants = event.get("events") or []
+        if not isinstance(wants, list) or not all(want in OPTIONAL_EVENTS for want in wants):
+            raise invalid("events", wants, f"a list of {' and '.join(OPTIONAL_EVENTS)}")
+        wire = parse_request({"text": "", **fields}, "request")
         services = self._services
         request = speech_request(wire, services.engine.info, services.settings.voice_aliases, paced=True)
-        self._packets = PcmPackets() if request.output.container == "pcm" else None
-        return request
+        self._channels[context] = _Channel(
+            PcmPackets() if request.output.container == "pcm" else None,
+            frozenset(wants),
+            Alignment() if self._timestamps else None,
+        )
+        self.speaker.start(request, context)
+        if wire.text:
+            self.speaker.text(wire.text, context)
+
+    # -- what the client is told --------------------------------------------------------------------
 
     async def send_events(self) -> None:
         """Send what the speaker says until the socket closes."""
         try:
-            async for event in self.speaker:
-                for message in self._messages(event):
+            async for context, event in self.speaker:
+                for message in self._messages(context, event):
+                    if context != DEFAULT_CONTEXT:
+                        message["context"] = context
                     await self._socket.send_bytes(ormsgpack.packb(message))
+                if isinstance(event, Finished) and event.cause and not isinstance(event.cause, UnknownVoice):
+                    # Not the client's doing. Pipecat would go on with a socket on which nothing is open.
+                    await self._socket.close(1011, "the engine failed")
+                    return
         except (WebSocketDisconnect, RuntimeError):
             if self._socket.client_state is WebSocketState.CONNECTED is self._socket.application_state:
                 raise
         finally:
             self.speaker.disconnect()
 
-    def _messages(self, event: Event) -> list[dict[str, Any]]:
+    def _messages(self, context: str, event: Event) -> list[dict[str, Any]]:
+        channel = self._channels.get(context)
         match event:
-            case Audio(data):
-                if self._packets is not None:
-                    data = self._packets.push(data, silence=event.silence)
-                return [{"event": "audio", "audio": data}] if data else []
+            case Audio() if channel:
+                return self._audio(channel, event)
             case Log(message):
                 return [{"event": "log", "message": message}]
+            case Flushed():
+                return [{"event": "flushed"}] if channel and "flushed" in channel.wants else []
+            case Cancelled(seconds, characters, word):
+                self._channels.pop(context, None)
+                heard = {"heard_seconds": seconds, "heard_characters": characters, "last_word": word}
+                return [{"event": "cancelled", **heard}]
             case Finished(error):
-                tail = self._packets.push(b"", silence=True) if self._packets else b""
-                audio = [{"event": "audio", "audio": tail}] if tail else []
-                return [*audio, {"event": "finish", "reason": "error" if error else "stop"}]
+                self._channels.pop(context, None)
+                finish: dict[str, Any] = {"event": "finish", "reason": "error" if error else "stop"}
+                if self._timestamps:
+                    finish["time"] = time()
+                tail = channel.packets.push(b"", silence=True) if channel and channel.packets else b""
+                return [{"event": "audio", "audio": tail}, finish] if tail else [finish]
+            case _:
+                return []
+
+    def _audio(self, channel: _Channel, audio: Audio) -> list[dict[str, Any]]:
+        data = audio.data
+        if channel.packets is not None:
+            data = channel.packets.push(data, silence=audio.silence)
+        messages: list[dict[str, Any]] = []
+        if channel.alignment is not None:
+            fields = channel.alignment.snapshot(audio)
+            if data or audio.words:
+                messages.append({"event": "audio", "audio": data, **fields, "time": time()})
+        elif data:
+            messages.append({"event": "audio", "audio": data})
+        if audio.words and "alignment" in channel.wants:
+            messages.append({"event": "alignment", "segments": segments(audio.words)})
+        return messages

@@ -71,7 +71,7 @@ class TTSRequest(BaseModel):
     repetition_penalty: float = Field(1.2, gt=0.0, allow_inf_nan=False)
     condition_on_previous_chunks: bool = True
     early_stop_threshold: float = Field(1.0, ge=0.0, le=1.0)
-    features: list[Any] = []
+    features: Annotated[list[Any], Field(max_length=64)] = []
 
 
 def parse_request(fields: Any, where: str = "") -> TTSRequest:
@@ -79,10 +79,14 @@ def parse_request(fields: Any, where: str = "") -> TTSRequest:
     if not isinstance(fields, dict):
         raise invalid(where or "body", fields, "a map of request fields")
     try:
-        return TTSRequest.model_validate(_without_nulls(fields))
+        return TTSRequest.model_validate(_given(fields, TTSRequest))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in (where, *first["loc"]) if part != "")
+        # Where a field may be one of several types, pydantic puts the type that it tried into the path.
+        path = (
+            part for part in first["loc"] if not (isinstance(part, str) and part.startswith(("list[", "str")))
+        )
+        name = ".".join(str(part) for part in (where, *path) if part != "")
         if first["type"] == "missing":
             raise RequestError(f"{name}: missing; {first['msg'].lower()}") from None
         raise invalid(name, first["input"], _expectation(first["msg"])) from None
@@ -141,6 +145,8 @@ def speech_request(
         min_chunk_length=request.min_chunk_length,
         volume_db=request.prosody.volume,
         normalize_loudness=request.prosody.normalize_loudness,
+        normalize=request.normalize,
+        reads_tags=info.reads_tags,
         notes=tuple(notes),
     )
 
@@ -159,11 +165,11 @@ def _voices(wanted: str | list[str] | None, info: ModelInfo, aliases: Mapping[st
     return tuple(voices)
 
 
-def _without_nulls(fields: Mapping[Any, Any]) -> dict[str, Any]:
-    """Fields that are null were not given; so were those of the prosody."""
-    given = {str(key): value for key, value in fields.items() if value is not None}
+def _given(fields: Mapping[Any, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """The known fields that are not null, of the prosody too. Of the others there may be any number."""
+    given = {name: fields[name] for name in model.model_fields if fields.get(name) is not None}
     if isinstance(given.get("prosody"), dict):
-        given["prosody"] = _without_nulls(given["prosody"])
+        given["prosody"] = _given(given["prosody"], Prosody)
     return given
 
 

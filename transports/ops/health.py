@@ -20,8 +20,12 @@ async def ready(request: Request) -> JSONResponse:
     engine = services_of(request).engine
     answer: dict[str, str | int] = {"status": engine.state}
     if engine.ready:
-        answer |= {"open_streams": engine.open_streams, "max_streams": engine.max_streams}
-        if engine.open_streams < engine.max_streams:
+        answer |= {
+            "open_streams": engine.open_streams,
+            "speaking_streams": engine.speaking_streams,
+            "max_streams": engine.max_streams,
+        }
+        if engine.has_room:
             return JSONResponse(answer)
         answer["status"] = "full"
     return JSONResponse(answer, 503, {"Retry-After": "1"})

@@ -13,9 +13,6 @@ from engine.speech import Frame, Pcm, WordTime
 FRAME_HOPS = 8
 """Length of a frame: 8 hops of 300 samples, 100 ms."""
 
-# Samples, 7 ms, that a stream may begin later: its first window rises for longer before there is much to hear.
-# Word times do not count them.
-_HEAD = 168
 _LOOKAHEAD_HOPS = 120  # less than this left to say, and the next phrase is wanted
 
 
@@ -24,7 +21,6 @@ class Stream:
 
     def __init__(self, synthesizer: Synthesizer) -> None:
         self._synthesizer = synthesizer
-        self._silent = True  # nothing of the stream was heard yet
         self.begin(iter(()))
 
     def begin(self, phrases: Iterator[Phrase]) -> None:
@@ -77,8 +73,7 @@ class Stream:
         phrase, self._following = self._following, None
         if phrase is None:
             return False
-        self._synthesizer.start(phrase.spectra, phrase.timbre, skip=_HEAD if self._silent else 0)
-        self._silent = False
+        self._synthesizer.start(phrase.spectra, phrase.timbre)
         self._pause_hops = phrase.pause_hops
         offset = self._hop * HOP_SECONDS
         for word, start, end in phrase.words:

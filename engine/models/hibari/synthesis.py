@@ -38,8 +38,6 @@ _SOURCE_WINDOW = _WINDOW / np.float32(N_FFT / 4)
 # Squared Hann windows a quarter apart sum to 3/2.
 _OUTPUT_WINDOW = _WINDOW / np.float32(1.5)
 _POSITION = ((np.arange(HOP) + 0.5) / HOP - 0.5).astype(np.float32)
-_INAUDIBLE = 0.004  # 28 dB below the level of speech
-_RISE = np.linspace(0, 1, 24, dtype=np.float32)  # 1 ms, for sound to begin that is cut into
 _LIMITER_KNEE = np.float32(0.85)
 
 
@@ -122,12 +120,11 @@ class Synthesizer:
         self._phase = 0.0
         self.start(silent(2))
 
-    def start(self, spectra: Spectra, timbre: Timbre | None = None, skip: int = 0) -> None:
+    def start(self, spectra: Spectra, timbre: Timbre | None = None) -> None:
         """Begin a phrase, which must start with one or two silent frames and end with three.
 
         A frame is heard from two hops before its centre until two hops after it. The sound begins where that
-        of the third frame does and is two hops shorter than the spectra. Up to ``skip`` samples, less than a hop,
-        are left out of its beginning while they are too soft to be heard; its silent end makes up for them.
+        of the third frame does and is two hops shorter than the spectra.
         """
         self._spectra = spectra
         self._timbre = timbre
@@ -135,7 +132,6 @@ class Synthesizer:
         self._frame = 0
         self._left = len(spectra) - 2
         self._lead = 2 * HOP
-        self._skip = skip
         self._source = np.zeros(2 * HOP, np.float32)  # pulses from two hops before the next frame's centre on
         self._tail = np.zeros(
             (_OVERLAP - 1) * HOP, np.float32
@@ -151,21 +147,16 @@ class Synthesizer:
         hops = min(hops, self._left)
         if not hops:
             return np.zeros(0, np.float32)
-        lead, skip = self._lead, self._skip
-        self._lead = self._skip = 0
+        lead, self._lead = self._lead, 0
         known = len(self._tail) - (_OVERLAP - 1) * HOP  # samples of the tail that no later frame adds to
-        end = lead + skip + hops * HOP
+        end = lead + hops * HOP
         count = min(-((known - end) // HOP), len(self._spectra) - self._frame)
         sound = np.zeros(known + (count + _OVERLAP - 1) * HOP, np.float32)
         sound[: len(self._tail)] = self._tail
         self._add(sound[known:].reshape(-1, HOP), count)
-        lead += (skipped := _inaudible(sound[lead : lead + skip]))
         self._left -= hops
         self._tail = sound[lead + hops * HOP :]
-        given = _limit(sound[lead : lead + hops * HOP])
-        if skipped:
-            given[: len(_RISE)] *= _RISE
-        return given
+        return _limit(sound[lead : lead + hops * HOP])
 
     def _add(self, sound: Array, count: int) -> None:
         """Add the next ``count`` frames to their sound, in rows of a hop from where the first of them begins."""
@@ -232,12 +223,6 @@ def _polar(log_magnitude: Array, angle: Array, out: Complex) -> Complex:
     np.sin(angle, out=out.imag)
     out *= np.exp(np.minimum(log_magnitude, _LOUDEST))
     return out
-
-
-def _inaudible(head: Pcm) -> int:
-    """How many samples can be left out without anything being missed, with room to rise after them."""
-    heard = np.flatnonzero(np.abs(head) > _INAUDIBLE)
-    return max(int(heard[0]) - len(_RISE), 0) if len(heard) else len(head)
 
 
 def _limit(pcm: Pcm) -> Pcm:
