@@ -13,7 +13,10 @@ _PHONE = re.compile(
     r"|0[0-9]{1,4}(?:[ -][0-9]{2,8}){1,3}"
     r")(?![\w-]|[.,][0-9])"
 )
-_ROOM = re.compile(r"(?<!\w)((?:[Rr]oom|[Ff]light|[Ss]uite|[Rr]oute|[Hh]ighway|[Ee]rror|[Ss]tatus|HTTP)[ ])([1-9][0-9]{2})(?![\w%]|[.,][0-9])")
+_ROOM = re.compile(
+    r"(?<!\w)((?:[Rr]oom|[Ff]light|[Ss]uite|[Rr]oute|[Hh]ighway|[Ee]rror|[Ss]tatus|HTTP)[ ])([1-9][0-9]{2})"
+    r"(?![\w%]|[.,][0-9])"
+)
 _CODE = re.compile(rf"{APART}(?<!-)[0-9]++(?:-[0-9]++){{2,}}+(?![\w-])")
 _EMERGENCY = re.compile(
     r"(?<![\w.,$£€#])(?:911|(?:(?<=\b[Cc]all )|(?<=\b[Dd]ial ))(?:999|112|101|111|311|411|988))"

@@ -49,23 +49,23 @@ def _units(table: str) -> dict[str, tuple[str, str]]:
 
 
 _POWERS = dict.fromkeys(("²", "2", "^2"), "square") | dict.fromkeys(("³", "3", "^3"), "cubic")
-_UNITS = {**_units(_TABLE), **_units(_LENGTHS), "sq ft": ("square foot", "square feet")}
-for _sign, (_one, _many) in _units(_LENGTHS.strip() + "; in inch/inches").items():
-    for _mark, _power in {
-        "²": "square",
-        "2": "square",
-        "^2": "square",
-        "³": "cubic",
-        "3": "cubic",
-        "^3": "cubic",
-    }.items():
-        _UNITS[_sign + _mark] = (f"{_power} {_one}", f"{_power} {_many}")
-# What may stand below the line; more than the units: "5 m/s", but "5 km/my".
-_PER = {sign: names[0] for sign, names in _UNITS.items() if sign[0].islower() or sign == "L"} | {"day": "day"}
+_UNITS = {
+    **_units(_TABLE),
+    **_units(_LENGTHS),
+    "sq ft": ("square foot", "square feet"),
+    **{
+        length + mark: (f"{power} {one}", f"{power} {many}")
+        # "5 in" may go on in any way, "5 in²" may not.
+        for length, (one, many) in {**_units(_LENGTHS), "in": ("inch", "inches")}.items()
+        for mark, power in _POWERS.items()
+    },
+}
+_PER = {sign: one for sign, (one, _) in _UNITS.items() if sign[0].islower() or sign == "L"} | {"day": "day"}
 # Only where the sign touches the number.
 _ATTACHED = frozenset("k M bn B x X".split())
 _UNIT = re.compile(
-    rf"{QUANTITY}(?P<scale>[ ](?:thousand|million|billion|trillion))?(?P<gap>[ -]?)(?P<unit>sq[ ]ft|[A-Za-zµΩ°℃℉]{{1,5}}(?:[²³23]|\^[23])?|[%‰¢])"
+    rf"{QUANTITY}(?P<scale>[ ](?:thousand|million|billion|trillion))?(?P<gap>[ -]?)"
+    rf"(?P<unit>sq[ ]ft|[A-Za-zµΩ°℃℉]{{1,5}}(?:[²³23]|\^[23])?|[%‰¢])"
     r"(?:/(?P<per>[A-Za-z]{1,3}[²³23]?))?(?![\w²³])(?:\.(?=[ ][a-z]))?"
 )
 
@@ -79,9 +79,11 @@ def _unit(match: re.Match[str]) -> Saying:
     if per and per not in _PER:
         return None
     behind = f" per {_PER[per]}" if per else ""
+    scale = match["scale"] or ""
     if gap == "-":
-        return f"{quantity(match)}-{one}{behind}"
-    return f"{quantity(match)} {one if is_one_of(match) or is_adjective(match) else many}{behind}"
+        return f"{quantity(match)}{scale}-{one}{behind}"
+    singular = is_adjective(match) or (is_one_of(match) and not scale)
+    return f"{quantity(match)}{scale} {one if singular else many}{behind}"
 
 
 _FEET = re.compile(rf"{APART}([0-9]{{1,2}})['’′][ ]?([0-9]{{1,2}})(?:[\"”″]|'')")

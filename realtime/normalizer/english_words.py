@@ -40,7 +40,8 @@ _PLAIN = {
     "Bros": "Brothers", "Dept": "Department", "dept": "department", "Univ": "University", "Govt": "Government",
     "etc": "et cetera",
     "Jan": "January", "Feb": "February", "Apr": "April", "Aug": "August", "Sept": "September", "Oct": "October",
-    "Nov": "November", "Dec": "December", "Mon": "Monday", "Wed": "Wednesday", "Tue": "Tuesday", "Tues": "Tuesday", "Thu": "Thursday",
+    "Nov": "November", "Dec": "December", "Mon": "Monday",
+    "Wed": "Wednesday", "Tue": "Tuesday", "Tues": "Tuesday", "Thu": "Thursday",
     "Thurs": "Thursday", "Fri": "Friday",
 }  # fmt: skip
 
