@@ -6,12 +6,12 @@ from realtime.normalizer.draft import Rule
 from realtime.normalizer.english_numbers import APART, cardinal, digits, number_words, pairs
 
 _PHONE = re.compile(
-    r"(?<![\w.,+-])(?:"
+    r"(?<![\w.,:/+-])(?:"
     r"\+[0-9]{1,3}(?:[ .-]?\(?[0-9]{1,5}\)?){2,6}"
     r"|(?<![0-9] )(?:1[ .-])?(?:\([0-9]{3}\)[ ]?|[0-9]{3}[ .-])[0-9]{3}[ .-][0-9]{4}"
     r"|[0-9]{3}-[0-9]{4}"
     r"|0[0-9]{1,4}(?:[ -][0-9]{2,8}){1,3}"
-    r")(?![\w-]|[.,][0-9])"
+    r")(?![\w-]|[.,:/][0-9])"
 )
 _ROOM = re.compile(
     r"(?<!\w)((?:[Rr]oom|[Ff]light|[Ss]uite|[Rr]oute|[Hh]ighway|[Ee]rror|[Ss]tatus|HTTP)[ ])([1-9][0-9]{2})"

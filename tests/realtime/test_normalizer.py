@@ -89,6 +89,7 @@ ENGLISH = {
         ("7 p.m.", "seven p.m."),
         ("9am-5pm", "nine a.m. to five p.m."),
         ("9:30–10:30", "nine thirty to ten thirty"),
+        ("8:00-17:00", "eight o'clock to seventeen hundred"),
         ("10:00:05", "ten and five seconds"),
         ("a score of 3:1", "a score of three to one"),
     ],
