@@ -20,8 +20,8 @@ class SpeechRequest:
     """Everything that holds for one utterance, from the first word to the last byte of its container.
 
     ``chunk_length`` and ``min_chunk_length`` bound a segment, in characters; ``volume_db`` is added after the
-    optional loudness normalisation; ``normalize`` says numbers and markup as a person would, ``reads_tags``
-    that the model takes tags inside the text. ``notes`` tell the client what could not be done as asked.
+    optional loudness normalisation; ``normalize`` says numbers and markup as a person would, in
+    ``language`` (None: by script); ``reads_tags`` that the model takes tags inside the text. ``notes`` tell the client what could not be done as asked.
     """
 
     options: StreamOptions
@@ -32,5 +32,6 @@ class SpeechRequest:
     volume_db: float = 0.0
     normalize_loudness: bool = True
     normalize: bool = True
+    language: str | None = None
     reads_tags: bool = False
     notes: tuple[str, ...] = ()

@@ -46,9 +46,10 @@ class Script:
     A mood holds until the end of its sentence, so it may outlast its chunk.
     """
 
-    def __init__(self, *, reads_tags: bool, normalize: bool) -> None:
+    def __init__(self, *, reads_tags: bool, normalize: bool, language: str | None = None) -> None:
         self._reads_tags = reads_tags
         self._normalizer = Normalizer() if normalize else None
+        self._language = language
         self._style = PLAIN
         self._speaker = 0
 
@@ -106,7 +107,7 @@ class Script:
                 Origin(m.start() - lead, m.end() - lead, m.start(), m.end()) for m in re.finditer(r"\S+", raw)
             ]
         else:
-            spoken = self._normalizer.normalize(raw)
+            spoken = self._normalizer.normalize(raw, self._language)
             text, origins = spoken.text, list(spoken.origins)
         if not text or not origins:
             return None

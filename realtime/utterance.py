@@ -145,7 +145,9 @@ class Utterance:
             chunk_length=request.chunk_length,
             min_chunk_length=request.min_chunk_length,
         )
-        self._script = Script(reads_tags=request.reads_tags, normalize=request.normalize)
+        self._script = Script(
+            reads_tags=request.reads_tags, normalize=request.normalize, language=request.language
+        )
         self._playout = PlayoutClock()
         self._lines: deque[Line] = deque()  # made and not yet spoken to their end
         self._said = 0  # how many of them the engine has

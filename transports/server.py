@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 import sys
 from collections.abc import Callable
@@ -19,6 +20,13 @@ CLOSE_SECONDS = 2
 # How long a thread in pure Python may keep the others from running. Python's default, 5 ms, is a tenth of the
 # time to first audio, and several turns of engine, encoder and event loop lie on that path.
 SWITCH_SECONDS = 0.0005
+
+
+class _NoFalseAlarm(logging.Filter):
+    """Drops what uvicorn says when a WebSocket is refused with a response, which is no error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "returned without completing handshake" not in record.getMessage()
 
 
 class Server(uvicorn.Server):
@@ -72,6 +80,7 @@ class Server(uvicorn.Server):
     def serve_on(self, listener: socket.socket) -> None:
         """Serve until a signal ends it."""
         sys.setswitchinterval(SWITCH_SECONDS)
+        logging.getLogger("uvicorn.error").addFilter(_NoFalseAlarm())
         with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
             runner.run(self.serve(sockets=[listener]))
 

@@ -1,5 +1,6 @@
 """A real server with the bundled voice, on a real socket, shared by the tests of the wires."""
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,11 @@ class Running:
 
     url: str
     services: Services
+    server: Server
+
+    def interrupt(self) -> None:
+        """What SIGTERM does."""
+        self.server.handle_exit(signal.SIGTERM, None)
 
     @property
     def live(self) -> str:
@@ -52,7 +58,7 @@ def run_server(settings: Settings, make_model: Callable[[], SpeechModel] = Hibar
     thread = threading.Thread(target=server.serve_on, args=(listener,), daemon=True)
     thread.start()
     assert warm.wait(60), server.failure
-    yield Running(f"http://127.0.0.1:{listener.getsockname()[1]}", ready[0])
+    yield Running(f"http://127.0.0.1:{listener.getsockname()[1]}", ready[0], server)
     server.should_exit = True
     thread.join(20)
     assert not thread.is_alive(), "the server did not end"

@@ -146,6 +146,8 @@ def speech_request(
         volume_db=request.prosody.volume,
         normalize_loudness=request.prosody.normalize_loudness,
         normalize=request.normalize,
+        # A model of one language is given that language; what others are given is told by its script.
+        language=info.languages[0] if len(info.languages) == 1 else None,
         reads_tags=info.reads_tags,
         notes=tuple(notes),
     )

@@ -13,7 +13,11 @@ from websockets.exceptions import ConnectionClosed
 from tests.transports.conftest import Running
 from tests.transports.fish.live_client import SDK_START, LiveClient
 
-EVENTS = ["start", "text", "flush", "stop", "cancel", "", "audio"]
+EVENTS = ["start", "text", "flush", "stop", "cancel", "played", "", "audio"]
+OUR_EVENTS = ("audio", "log", "finish", "flushed", "cancelled", "alignment")
+DEEP: list[Any] = []
+for _ in range(200):
+    DEEP = [DEEP]
 JUNK: list[Any] = [
     None,
     True,
@@ -25,7 +29,7 @@ JUNK: list[Any] = [
     "x" * 300,
     b"\xff\x00",
     [],
-    [[]],
+    DEEP,
     {},
     {"a": {}},
 ]
@@ -61,6 +65,12 @@ def random_message(rng: random.Random) -> bytes | str:
         event["request"] = request
     if event["event"] == "text" or kind < 0.3:
         event["text"] = rng.choice(TEXTS) if rng.random() < 0.9 else rng.choice(JUNK)
+    if rng.random() < 0.3:
+        event["context"] = rng.choice(["a", "b", "c", *JUNK])
+    if rng.random() < 0.1:
+        event["events"] = rng.choice([["flushed"], ["alignment", "flushed"], *JUNK])
+    if event["event"] == "played":
+        event["seconds"] = rng.choice([0, 1.5, 10**9, *JUNK])
     if kind > 0.97:
         event = rng.choice(JUNK)
     data = bytearray(ormsgpack.packb(event, option=ormsgpack.OPT_PASSTHROUGH_BIG_INT))
@@ -84,13 +94,15 @@ async def one_client(url: str, seed: int) -> None:
         if rng.random() < 0.3:
             socket.transport.abort()
         reader.cancel()
-        await asyncio.gather(reader, return_exceptions=True)
+        (outcome,) = await asyncio.gather(reader, return_exceptions=True)
+        if isinstance(outcome, AssertionError):
+            raise outcome
 
 
 async def drain(socket: Any, reads: bool) -> None:
     if reads:
         async for message in socket:
-            assert ormsgpack.unpackb(message)["event"] in ("audio", "log", "finish")
+            assert ormsgpack.unpackb(message)["event"] in OUR_EVENTS
 
 
 async def test_random_sockets_leave_a_healthy_server(server: Running) -> None:

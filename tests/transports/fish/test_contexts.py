@@ -1,0 +1,285 @@
+"""What we add to the live protocol: contexts, cancel, flushed, alignment, and the endpoints with timestamps."""
+
+import asyncio
+import base64
+from typing import Any
+
+import httpx
+import numpy as np
+import orjson
+import pytest
+
+from engine.audio import decode
+from tests.hearing import transcribe, word_error_rate
+from tests.transports.conftest import Running, run_server
+from tests.transports.fish.live_client import SDK_START, LiveClient
+from tests.transports.fish.sentences import HELD
+from transports.settings import Settings
+
+RATE = 24_000
+PCM = SDK_START | {"format": "pcm", "sample_rate": RATE}
+STORY = " ".join(HELD)
+
+
+def pcm(data: bytes) -> Any:
+    return np.frombuffer(data, "<i2").astype(np.float32) / 32768
+
+
+async def test_contexts_speak_side_by_side_each_its_own_text(server: Running) -> None:
+    texts = {"a": HELD[0], "b": HELD[1], "c": HELD[2]}
+    heard = dict.fromkeys(texts, b"")
+    async with LiveClient(server.live) as client:
+        for context, text in texts.items():
+            await client.send("start", request=PCM, context=context)
+            await client.send("text", text=text, context=context)
+            await client.send("stop", context=context)
+        finished = 0
+        while finished < len(texts):
+            event = await client.event()
+            if event["event"] == "audio":
+                heard[event["context"]] += event["audio"]
+            elif event["event"] == "finish":
+                assert event["reason"] == "stop"
+                finished += 1
+    for context, text in texts.items():
+        assert word_error_rate(text, transcribe(pcm(heard[context]), RATE)) <= 0.15
+
+
+async def test_the_default_context_is_never_named(server: Running) -> None:
+    async with LiveClient(server.live) as client:
+        await client.start(format="pcm")
+        await client.send("text", text="Hello.")
+        await client.send("stop")
+        while (event := await client.event())["event"] != "finish":
+            assert "context" not in event
+        assert "context" not in event
+
+
+async def test_an_error_of_one_context_leaves_the_others_alone(server: Running) -> None:
+    async with LiveClient(server.live) as client:
+        await client.send("start", request=PCM, context="good")
+        await client.send("start", request=PCM | {"format": "flac"}, context="bad")
+        await client.send("text", text="x", context="never opened")
+        await client.send("text", text=HELD[3], context="good")
+        await client.send("stop", context="good")
+        finishes: dict[str, str] = {}
+        while "good" not in finishes:
+            event = await client.event()
+            if event["event"] == "finish":
+                finishes[event["context"]] = event["reason"]
+    assert finishes == {"bad": "error", "never opened": "error", "good": "stop"}
+
+
+@pytest.mark.parametrize("context", ["", 5, "x" * 101, ["a"]])
+async def test_a_context_that_is_no_name(server: Running, context: Any) -> None:
+    async with LiveClient(server.live) as client:
+        await client.send("start", request=PCM, context=context)
+        assert await client.finish() == "error"
+        assert "context" in client.logs[0]
+
+
+async def test_cancel_is_immediate_and_says_what_was_heard(server: Running) -> None:
+    async with LiveClient(server.live) as client:
+        await client.send("start", request=PCM)
+        await client.send("text", text=STORY)
+        await client.send("flush")
+        await client.bytes_of(3.0, RATE)
+        await client.send("played", seconds=2.0)
+        await client.send("cancel")
+        while (event := await client.event())["event"] != "cancelled":
+            pass
+        assert event["heard_seconds"] == pytest.approx(
+            2.0, abs=1.0
+        )  # it went on playing until the cancel came
+        heard = STORY[: event["heard_characters"]]
+        assert heard.endswith(event["last_word"])
+        assert 10 < len(heard) < 70
+        assert server.engine.open_streams == 0
+        # The next turn speaks its own text and nothing else.
+        client.heard.clear()
+        await client.send("start", request=PCM)
+        await client.send("text", text=HELD[5])
+        await client.send("stop")
+        assert await client.finish() == "stop"
+        assert word_error_rate(HELD[5], transcribe(pcm(b"".join(client.heard)), RATE)) <= 0.15
+
+
+async def test_cancel_before_the_first_sound(server: Running) -> None:
+    async with LiveClient(server.live) as client:
+        for _ in range(10):
+            await client.send("start", request=PCM)
+            await client.send("text", text=STORY)
+            await client.send("flush")
+            await client.send("cancel")
+            while (await client.event())["event"] != "cancelled":
+                pass
+        await client.send("cancel")
+        assert (await client.event())["event"] == "log"
+
+
+async def test_flushed_comes_behind_the_audio_of_its_text(server: Running) -> None:
+    async with LiveClient(server.live) as client:
+        await client.send("start", request=PCM, events=["flushed"])
+        for sentence in HELD[:3]:
+            client.heard.clear()
+            await client.send("text", text=sentence)
+            await client.send("flush")
+            while (await client.event())["event"] != "flushed":
+                pass
+            assert word_error_rate(sentence, transcribe(pcm(b"".join(client.heard)), RATE)) <= 0.15
+
+
+async def test_alignment_for_those_who_ask(server: Running) -> None:
+    text = "It costs $3.14, and Dr. Smith paid."
+    async with LiveClient(server.live) as client:
+        await client.send("start", request=PCM, events=["alignment"])
+        await client.send("text", text=text)
+        await client.send("stop")
+        words: dict[float, dict[str, Any]] = {}
+        while (event := await client.event())["event"] != "finish":
+            if event["event"] == "alignment":
+                words |= {word["start"]: word for word in event["segments"]}
+        seconds = sum(map(len, client.heard)) / 2 / RATE
+    assert [word["text"] for _, word in sorted(words.items())] == text.split()
+    ends = [word["end"] for _, word in sorted(words.items())]
+    assert ends == sorted(ends)
+    assert ends[-1] <= seconds
+
+
+@pytest.mark.parametrize("events", [["nonsense"], "flushed", 5, [None]])
+async def test_events_that_do_not_exist(server: Running, events: Any) -> None:
+    async with LiveClient(server.live) as client:
+        await client.send("start", request=PCM, events=events)
+        assert await client.finish() == "error"
+        assert "events" in client.logs[0]
+
+
+@pytest.mark.parametrize("seconds", [-1, "one", None, float("nan"), True])
+async def test_played_needs_seconds(server: Running, seconds: Any) -> None:
+    async with LiveClient(server.live) as client:
+        await client.start(format="pcm")
+        await client.send("played", seconds=seconds)
+        assert await client.finish() == "error"
+        assert "seconds" in client.logs[0]
+
+
+# -- timestamps -------------------------------------------------------------------------------------
+
+
+def onsets(audio: Any, rate: int) -> list[float]:
+    """When speech sets in after at least 100 ms of silence, in seconds."""
+    step = rate // 100
+    loud = np.sqrt((audio[: len(audio) // step * step].reshape(-1, step) ** 2).mean(axis=1)) > 0.01
+    return [i / 100 for i in range(len(loud)) if loud[i] and not loud[max(i - 10, 0) : i].any()]
+
+
+def check_alignment(chunks: dict[int, dict[str, Any]], text: str, audio: Any, rate: int) -> None:
+    """Words are the text's own, in order, inside the audio, and set in where speech does."""
+    words = []
+    for _, chunk in sorted(chunks.items()):
+        assert chunk["content"] in text
+        offset = chunk["chunk_audio_offset_sec"]
+        for word in chunk["alignment"]["segments"]:
+            assert word["end"] <= chunk["alignment"]["audio_duration"] + 0.05
+            words.append((word["text"], offset + word["start"], offset + word["end"]))
+    assert [word for word, _, _ in words] == text.split()
+    starts = [start for _, start, _ in words]
+    assert starts == sorted(starts)
+    assert words[-1][2] <= len(audio) / rate
+    # After a silence, a word begins: the nearest one must do so within 80 ms.
+    errors = [min(abs(start - onset) for start in starts) for onset in onsets(audio, rate)]
+    assert len(errors) >= 3
+    assert np.mean(np.array(errors) <= 0.08) >= 0.95, errors
+
+
+async def test_live_with_timestamps(server: Running) -> None:
+    text = " ".join(HELD[:6])
+    async with LiveClient(server.live + "/with-timestamp") as client:
+        await client.send("start", request=PCM)
+        for word in text.split(" "):
+            await client.send("text", text=word + " ")
+        await client.send("stop")
+        chunks: dict[int, dict[str, Any]] = {}
+        while (event := await client.event())["event"] != "finish":
+            if event["event"] == "audio" and event["alignment"]:
+                chunks[event["chunk_seq"]] = event
+        assert event["time"] > 0
+    check_alignment(chunks, text, pcm(b"".join(client.heard)), RATE)
+
+
+def test_server_sent_events_with_timestamps(server: Running) -> None:
+    text = " ".join(HELD[6:12])
+    body = {"text": text, "format": "opus"}
+    data, chunks = b"", {}
+    with httpx.stream(
+        "POST", f"{server.url}/v1/tts/stream/with-timestamp", json=body, timeout=60
+    ) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        for line in response.iter_lines():
+            if not line:
+                continue
+            assert line.startswith("data: ")
+            event = orjson.loads(line.removeprefix("data: "))
+            data += base64.b64decode(event["audio_base64"])
+            if event["alignment"]:
+                chunks[event["chunk_seq"]] = event
+    audio, rate = decode(data)
+    check_alignment(chunks, text, audio, rate)
+
+
+def test_timestamps_and_bad_requests(server: Running) -> None:
+    url = f"{server.url}/v1/tts/stream/with-timestamp"
+    response = httpx.post(url, json={"text": "Hello.", "format": "flac"})
+    assert response.status_code == 400
+    assert "format" in response.json()["message"]
+
+
+# -- what it sounds like ----------------------------------------------------------------------------
+
+
+async def test_a_streamed_text_is_as_long_as_the_same_in_one_piece(server: Running) -> None:
+    async with httpx.AsyncClient(timeout=60) as http:
+        response = await http.post(f"{server.url}/v1/tts", json={"text": STORY, "format": "wav"})
+    whole = decode(response.content)
+    async with LiveClient(server.live) as client:
+        await client.start(format="wav")
+        for word in STORY.split(" "):
+            await client.send("text", text=word + " ")
+            await asyncio.sleep(0)
+        await client.send("stop")
+        assert await client.finish() == "stop"
+    streamed = decode(b"".join(client.heard))
+    assert len(streamed[0]) == pytest.approx(len(whole[0]), rel=0.1)
+
+
+async def test_tags_are_heard_and_never_read(server: Running) -> None:
+    async def speak(text: str) -> Any:
+        async with LiveClient(server.live) as client:
+            await client.send("start", request=PCM)
+            await client.send("text", text=text)
+            await client.send("stop")
+            assert await client.finish() == "stop"
+            return pcm(b"".join(client.heard))
+
+    plain = await speak("Come in and sit down. We have to talk.")
+    tagged = await speak(
+        "[whispers] Come in [laughing] and sit down. [pause 1.5s] (serious) We have to talk."
+    )
+    heard = transcribe(tagged, RATE).lower()
+    assert word_error_rate("Come in and sit down. We have to talk.", heard) <= 0.25, heard
+    assert len(tagged) / RATE == pytest.approx(len(plain) / RATE + 1.5, abs=0.7)
+
+
+# -- shutdown ---------------------------------------------------------------------------------------
+
+
+async def test_whom_a_shutdown_ends_is_told() -> None:
+    for running in run_server(Settings(port=0, grace_seconds=0.0)):
+        async with LiveClient(running.live) as client:
+            await client.start(format="pcm")
+            await client.send("text", text=STORY)
+            await client.send("flush")
+            await client.bytes_of(0.5, 44100)
+            running.interrupt()
+            assert await client.finish() == "error"
+            assert "shutting down" in client.logs[-1]
