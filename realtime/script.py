@@ -1,7 +1,7 @@
 """From a chunk as it was written to the lines that a voice is given, and from its words back to what was written.
 
-Tags become pauses and styles (unless the model reads them itself), numbers and markup become words, what looks like
-a control token of a model is taken apart, and every spoken word keeps the place that it came from.
+Tags become pauses and styles (unless the model reads them itself), numbers and markup become words, what looks
+like a control token of a model is taken apart, and every spoken word keeps the place that it came from.
 """
 
 import re

@@ -238,7 +238,8 @@ _INTENSITY = {
 }
 _STRONGEST = 1.5
 _SOUND = (
-    "laugh* chuckl* giggl* snicker* sigh* sob sobs sobbed sobbing cry cries crying cough* sneez* sniff* snor* gasp* groan* moan* "
+    "laugh* chuckl* giggl* snicker* sigh* sob sobs sobbed sobbing cry cries crying cough* sneez* sniff* snor* "
+    "gasp* groan* moan* "
     "pant pants panting yawn* inhal* exhal* breath breaths breathes breathing throat gulp* swallow* hum hums "
     "humming hmm sing sings singing song whistl* burp* hiccup* smack* applause clap* music audience crowd "
     "background noise* effect* sfx"
