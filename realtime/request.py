@@ -20,9 +20,9 @@ class SpeechRequest:
     """Everything that holds for one utterance, from the first word to the last byte of its container.
 
     ``chunk_length`` and ``min_chunk_length`` bound a segment, in characters; ``volume_db`` is added after the
-    optional loudness normalisation; ``normalize`` says numbers and markup as a person would, in ``language`` (None:
-    by script); ``reads_tags`` that the model takes tags inside the text. ``notes`` tell the client what could not
-    be done as asked.
+    optional loudness normalisation; ``normalize`` says numbers and markup as a person would, in ``language``
+    (None: by script); ``reads_tags`` that the model takes tags inside the text. ``notes`` tell the client what
+    could not be done as asked.
     """
 
     options: StreamOptions
