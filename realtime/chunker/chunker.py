@@ -6,7 +6,8 @@ from realtime.chunker.buffer import Buffer
 from realtime.chunker.markup import MAX_TAG, NOTHING_TO_SAY, hard_cut, unfinished
 from realtime.chunker.pace import TOLERANCE, Pace
 from realtime.chunker.scanner import Mark, Scanner
-from realtime.chunker.words import CLAUSE_ENDS, CLOSERS, LOOKAHEAD, SENTENCE_ENDS, Boundary
+from realtime.chunker.vocabulary import CLAUSE_ENDS, CLOSERS, SENTENCE_ENDS
+from realtime.chunker.words import LOOKAHEAD, Boundary
 
 # How much text with nothing to say one call steps over: less than a millisecond's worth.
 _STRIDE = 1 << 16
@@ -168,7 +169,9 @@ class Chunker:
 
     def _cut_live(self, now: float, ahead: float) -> Mark | None:
         """A cut of text that is still being written."""
-        pace, limit = self._pace, self._limit()
+        pace, scanner, furthest = self._pace, self._scanner, self._limit()
+        # Behind the beginning of a quotation that may yet be short nothing is cut.
+        limit = furthest if scanner.held is None else min(furthest, scanner.held)
         short = self._min_chunk_length // 2
         if _passed(ahead - pace.hurry):
             if _passed(ahead - pace.urgent):
@@ -176,12 +179,12 @@ class Chunker:
             else:
                 mark = self._first(Boundary.PHRASE, limit, least=short)
             if mark is None and _passed(self._until_idle(now)):
-                mark = self._cut_idle(limit)
+                mark = self._cut_idle(limit, furthest)
         elif _passed(ahead - pace.relaxed):
             mark = self._first(Boundary.CLAUSE, limit, least=short)
         else:
             mark = self._first(Boundary.SENTENCE, limit, least=self._min_chunk_length)
-        if mark is None and (self._scanner.turn is not None or self._scanner.position > limit):
+        if mark is None and limit == furthest and (scanner.turn is not None or scanner.position > limit):
             return self._cut_long(limit)
         return mark
 
@@ -197,23 +200,33 @@ class Chunker:
                 return mark
             if mark.boundary is Boundary.PHRASE and (spare >= 0 or mark.position >= short):
                 return mark
-            if (mark.boundary is Boundary.WORD and spare >= 2) or spare >= 4:
+            if mark.boundary >= (Boundary.WORD if spare < 4 else Boundary.CLINGING) and spare >= 2:
                 return mark
         return None
 
-    def _cut_idle(self, limit: int) -> Mark | None:
-        """Nothing has come for a while: speak what is complete."""
-        buffer, decided = self._buffer, self._scanner.position
-        if buffer.end <= limit:
-            # What may yet become a mark or a tag stays, and all behind it.
-            end = unfinished(buffer.text, decided - buffer.base, len(buffer.text))
-            text = buffer.text[self._start - buffer.base : end].rstrip().rstrip(CLOSERS)
-            if text and text[-1] in SENTENCE_ENDS + CLAUSE_ENDS:
-                return Mark(end + buffer.base, Boundary.SENTENCE)
-            if buffer.text[decided - buffer.base : decided - buffer.base + 1].isspace():
-                # Scanning waits here for the next word; that this one has ended is certain.
-                return Mark(decided, Boundary.WORD)
-        return self._last(Boundary.WORD, limit)
+    def _cut_idle(self, limit: int, furthest: int) -> Mark | None:
+        """Nothing has come for a while: speak what is complete, best without what may belong to the rest."""
+        buffer, scanner = self._buffer, self._scanner
+        before = self._last(Boundary.WORD, limit)
+        text = buffer.text[self._start - buffer.base :].rstrip()
+        if before and limit < furthest and not scanner.closes(text[-1]):
+            return before
+        if buffer.end > furthest:
+            return before or self._last(Boundary.WORD, furthest)
+        decided = scanner.position - buffer.base
+        # What may yet become a mark or a tag stays, and all behind it.
+        end = unfinished(buffer.text, decided, len(buffer.text))
+        text = buffer.text[self._start - buffer.base : end].rstrip().rstrip(CLOSERS)
+        # Where scanning waits for the next word, it is certain that this one has ended; but not "Mr.", or "5".
+        words = scanner.words_to_come(buffer.text[:end], buffer.base)
+        ended = buffer.text[decided : decided + 1].isspace() and words[:1] != [Boundary.INSIDE]
+        better = before or (ended and words[1:])
+        whole = words[-1:] != [Boundary.INSIDE] or not better
+        if whole and text and text[-1] in SENTENCE_ENDS + CLAUSE_ENDS:
+            return Mark(end + buffer.base, Boundary.SENTENCE)
+        if ended:
+            return Mark(decided + buffer.base, Boundary.WORD)
+        return before or self._last(Boundary.WORD, furthest)
 
     def _cut_long(self, limit: int) -> Mark:
         """The text has outgrown a chunk: cut it where that does least harm."""
