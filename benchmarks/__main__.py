@@ -10,20 +10,30 @@ from rich.console import Console
 from websockets.exceptions import WebSocketException
 
 from benchmarks import plot, report
-from benchmarks.cancel import measure_cancel
+from benchmarks.cancel import measure_cancel, measure_cancel_event
 from benchmarks.decoding import RATES
 from benchmarks.live import Level, measure_level, measure_throughput
+from benchmarks.loop import measure_loop
 from benchmarks.server import Server, ServerFailed, running
+from benchmarks.text_cost import measure_text
 
 _FULL = {1: 98.0, 4: 68.0, 16: 46.0, 32: 34.0}  # seconds for each level
-_QUICK = {1: 14.0, 16: 18.0}
+_QUICK = {1: 9.0, 16: 13.0}
 _FULL_RAMP, _QUICK_RAMP = 8.0, 5.0
-_CANCELS, _QUICK_CANCELS = 10, 3
+_HANG_UPS, _QUICK_HANG_UPS = 10, 2
+_CANCELS, _QUICK_CANCELS = 40, 6
+_TEXT, _QUICK_TEXT = 200_000, 40_000  # characters
+_GROWTH, _QUICK_GROWTH = (10_000, 100_000, 1_000_000), (10_000, 100_000)
+_LOADS, _QUICK_LOADS = (3, 2.0), (1, 1.0)  # times, and seconds each
+_SECTIONS = ("text", "loop", "live", "cancel")
 _OTHER_SECONDS = 60.0
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--quick", is_flag=True, help="Two levels, fewer utterances: 50 s, for a first look.")
+@click.option(
+    "--only", type=click.Choice(_SECTIONS), multiple=True, help="A part of it; may be given more than once."
+)
 @click.option("--levels", help="Streams at once, such as 1,4,16,32.  [default: 1,4,16,32; 1,16 if quick]")
 @click.option("--seconds", type=click.FloatRange(1), help="Length of every level.  [default: by level]")
 @click.option("--format", "audio_format", type=click.Choice(list(RATES)), default="pcm", help="Audio format.")
@@ -41,6 +51,7 @@ _OTHER_SECONDS = 60.0
 )
 def main(
     quick: bool,
+    only: tuple[str, ...],
     levels: str | None,
     seconds: float | None,
     out: Path,
@@ -52,7 +63,7 @@ def main(
 
     The real server is started in a process of its own and spoken to over /v1/tts/live, as a language model
     would: 20 tokens a second, texts that differ, and listeners who hear each utterance in real time before
-    the next. Not quite 5 minutes.
+    the next. Some 6 minutes.
 
     \b
     onset      from the token that completes the first speakable fragment (the server's own chunker,
@@ -67,12 +78,21 @@ def main(
     lag        how late the client's own event loop was. If it is not small beside the onset, or others
                used much, other programs were in the way.
 
+    \b
+    text       processor time for each token of 4 characters until the engine is given its line: chunker,
+               tags and normaliser, in virtual time. Below: the same for longer texts that come all at once.
+    loop       how late /health is answered while 1 MB of text comes in: what the server's event loop
+               stands still, with the noise of the process that asks, every 2 ms.
+    cancel     by hanging up, and by the event at random times: until the last audio arrives, and
+               until /ready counts the stream no more.
+
     Targets stand beside the numbers. The exit status is 0 whatever they are; it is 1 if the server failed,
-    or if audio was missing, too short or silent.
+    or if audio was missing, too short or silent, or came after ``cancelled``.
 
     \b
     Examples:
       python -m benchmarks --quick
+      python -m benchmarks --only text --only loop
       python -m benchmarks --levels 16 --seconds 60 --format opus
       python -m benchmarks --url http://10.0.0.5:8080 --out /tmp/there
     """
@@ -87,17 +107,18 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     try:
         with running(url, max_streams, out / "server.log") as server:
-            results = _run(server, plan, _QUICK_CANCELS if quick else _CANCELS, console, options)
+            results = _run(server, plan, set(only or _SECTIONS), quick, console, options)
     except (ServerFailed, OSError, WebSocketException) as error:
         raise click.ClickException(f"the server failed: {error}") from error
     report.show(results, console)
     report.save(results, out / "live.json")
     console.print(f"All numbers: {out / 'live.json'}", soft_wrap=True)
-    try:
-        plot.draw(results, out / "live.png")
-        console.print(f"The picture: {out / 'live.png'}", soft_wrap=True)
-    except ImportError:
-        console.print("No picture: that needs matplotlib, which comes with parrotfish\\[bench]")
+    if results.levels:
+        try:
+            plot.draw(results, out / "live.png")
+            console.print(f"The picture: {out / 'live.png'}", soft_wrap=True)
+        except ImportError:
+            console.print("No picture: that needs matplotlib, which comes with parrotfish\\[bench]")
     sys.exit(bool(results.problems()))
 
 
@@ -109,20 +130,44 @@ def _level(streams: int, quick: bool, seconds: float | None) -> Level:
 
 
 def _run(
-    server: Server, plan: list[Level], cancels: int, console: Console, options: dict[str, Any]
+    server: Server, plan: list[Level], parts: set[str], quick: bool, console: Console, options: dict[str, Any]
 ) -> report.Results:
     async def measure() -> report.Results:
-        facts = report.machine()
-        audio_format = options["audio_format"]
-        with console.status("a text at once") as status:
-            throughput = await measure_throughput(server, audio_format=audio_format)
-            done = []
-            for level in plan:
-                status.update(f"{level.streams} at once, {level.seconds:.0f} s and what it takes to finish")
-                done.append(await measure_level(server, level, **options))
-            status.update("interruptions")
-            interruptions = await measure_cancel(server, times=cancels, audio_format=audio_format)
-        return report.Results({**options, "url": server.url}, facts, done, throughput, interruptions)
+        results = report.Results({**options, "url": server.url}, report.machine())
+        seed, audio_format = options["seed"], options["audio_format"]
+        with console.status("text") as status:
+            if "text" in parts:
+                kinds, growth = measure_text(*((_QUICK_TEXT, _QUICK_GROWTH) if quick else (_TEXT, _GROWTH)))
+                results.texts.extend(kinds)
+                results.growth.extend(growth)
+            if "loop" in parts:
+                status.update("a very long text")
+                times, seconds = _QUICK_LOADS if quick else _LOADS
+                results.loads.extend(await measure_loop(server, seconds=seconds, times=times))
+            if "live" in parts:
+                status.update("a text at once")
+                results.throughput.extend(await measure_throughput(server, audio_format=audio_format))
+                for level in plan:
+                    status.update(
+                        f"{level.streams} at once, {level.seconds:.0f} s and what it takes to finish"
+                    )
+                    results.levels.append(await measure_level(server, level, **options))
+            if "cancel" in parts:
+                status.update("interruptions")
+                results.interruptions.extend(
+                    await measure_cancel(
+                        server, times=_QUICK_HANG_UPS if quick else _HANG_UPS, audio_format=audio_format
+                    )
+                )
+                results.cancellations.extend(
+                    await measure_cancel_event(
+                        server,
+                        times=_QUICK_CANCELS if quick else _CANCELS,
+                        audio_format=audio_format,
+                        seed=seed,
+                    )
+                )
+        return results
 
     try:
         import uvloop

@@ -22,7 +22,7 @@ from benchmarks.client import (
 from benchmarks.decoding import RATES, decode
 from benchmarks.listener import Hearing, listen
 from benchmarks.server import Server, machine_busy_seconds
-from benchmarks.texts import SHORT, TEXTS, tokens
+from benchmarks.texts import NO_COMMA, SHORT, TEXTS, tokens
 from realtime.chunker import PACES, Chunker
 from realtime.request import Latency
 
@@ -35,6 +35,7 @@ _LEAST_SECONDS_PER_WORD = 0.1  # half of 0.2, which would be hurried
 _LEAST_RMS = 0.01
 _REST = 0.3
 _BRIEF = 36  # words of the texts for a caller who does not listen to their end
+_NO_COMMA_EVERY = 4  # one text of so many is the sentence without a comma, if many listen
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ async def measure_level(
     """Run one level and analyse it when it is over."""
     rng = random.Random(f"{seed} {level.streams}")
     texts = [text for text in TEXTS if level.listening or len(text.split()) <= _BRIEF]
-    supply = cycle(rng.sample(texts, len(texts)))
+    supply = _supply(rng.sample(texts, len(texts)), often=level.listening)
     used = _processor_seconds(server)
     async with quiet_loop() as lags:
         begin = clock()
@@ -259,6 +260,16 @@ async def _call(
     except (OSError, WebSocketException) as error:
         made.append(Recording("", audio_format, reason=f"no connection: {error!r}"))
     return made
+
+
+def _supply(texts: Sequence[str], *, often: bool) -> Iterator[str]:
+    """The texts in their order, over and over; if ``often``, with the one without a comma as every fourth."""
+    if not often:
+        yield from cycle(texts)
+    for index, text in enumerate(cycle([text for text in texts if text != NO_COMMA])):
+        if index % (_NO_COMMA_EVERY - 1) == 0:
+            yield NO_COMMA
+        yield text
 
 
 def _processor_seconds(server: Server) -> tuple[float | None, float | None, float | None]:

@@ -5,8 +5,8 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,11 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cancel import Interruption
+from benchmarks.cancel import Cancellation, Interruption
 from benchmarks.live import LevelResult, Throughput
+from benchmarks.loop import Load
+from benchmarks.text_cost import TOKEN_LENGTH, TextCost
+from benchmarks.texts import NO_COMMA
 
 _PACKAGES = ("parrotfish", "hibari-tts", "numpy", "onnxruntime", "av", "uvicorn", "uvloop", "websockets")
 _NAMES = {"p50": "p50", "p95": "p95", "p100": "max"}
@@ -35,6 +38,18 @@ class Target:
 TARGETS = {1: Target(p50=0.060, p95=0.150), 16: Target(p95=0.150, c100=0.99)}
 """By number of streams."""
 
+TOKEN_SECONDS = 50e-6
+"""What a token may cost on its way to the engine, on average."""
+
+BLOCK_SECONDS = 0.005
+"""How long the event loop may stand still while a very long text comes in."""
+
+FRAME_SECONDS = 0.1
+"""How long audio may go on after a cancel: one frame of the bundled voice."""
+
+NO_COMMA_TARGET = 16
+"""The number of streams at which the sentence without a comma has a target of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Results:
@@ -42,9 +57,13 @@ class Results:
 
     options: dict[str, Any]
     machine: dict[str, Any]
-    levels: list[LevelResult]
-    throughput: list[Throughput]
-    interruptions: list[Interruption]
+    levels: list[LevelResult] = field(default_factory=list)
+    throughput: list[Throughput] = field(default_factory=list)
+    interruptions: list[Interruption] = field(default_factory=list)
+    cancellations: list[Cancellation] = field(default_factory=list)
+    texts: list[TextCost] = field(default_factory=list)
+    growth: list[TextCost] = field(default_factory=list)
+    loads: list[Load] = field(default_factory=list)
 
     def problems(self) -> list[str]:
         """What was wrong with the audio or the server, in words; the exit status hangs on it."""
@@ -60,7 +79,14 @@ class Results:
             if not result.counted
         ]
         found += [f"throughput: {one.problem}" for one in self.throughput if one.problem]
-        return found + [f"cancel: {one.problem}" for one in self.interruptions if one.problem]
+        found += [f"text, {one.name}: {one.problem}" for one in self.texts + self.growth if one.problem]
+        found += [f"loop, {one.name}: {one.problem}" for one in self.loads if one.problem]
+        found += [f"hanging up: {one.problem}" for one in self.interruptions if one.problem]
+        return found + [
+            f"cancel after {one.after * 1000:.0f} ms: {one.problem}"
+            for one in self.cancellations
+            if one.problem
+        ]
 
 
 def machine() -> dict[str, Any]:
@@ -87,8 +113,8 @@ def summary(result: LevelResult) -> dict[str, Any]:
     """A level in numbers: seconds, shares and cores."""
     counted = result.counted
 
-    def quantiles(name: str) -> dict[str, float | None]:
-        values = [getattr(utterance, name) for utterance in counted]
+    def quantiles(name: str, text: str | None = None) -> dict[str, float | None]:
+        values = [getattr(utterance, name) for utterance in counted if text in (None, utterance.text)]
         return {f"p{round(q * 100)}": quantile(values, q) for q in (0.05, 0.5, 0.95, 1.0)}
 
     return {
@@ -98,6 +124,8 @@ def summary(result: LevelResult) -> dict[str, Any]:
         "mean_listeners": result.mean_listeners if result.level.listening else None,
         "mean_open": result.mean_open,
         "onset": quantiles("onset"),
+        "onset_no_comma": quantiles("onset", NO_COMMA),
+        "utterances_no_comma": sum(utterance.text == NO_COMMA for utterance in counted),
         "onset_from_token": quantiles("onset_from_token"),
         "first_byte": quantiles("first_byte"),
         "underrun": quantiles("underrun"),
@@ -114,7 +142,12 @@ def save(results: Results, path: Path) -> None:
     document = {
         "machine": results.machine,
         "options": results.options,
-        "targets": {str(streams): asdict(target) for streams, target in TARGETS.items()},
+        "targets": {
+            **{str(streams): asdict(target) for streams, target in TARGETS.items()},
+            "token": TOKEN_SECONDS,
+            "block": BLOCK_SECONDS,
+            "cancel": FRAME_SECONDS,
+        },
         "problems": results.problems(),
         "live": [
             {
@@ -126,6 +159,10 @@ def save(results: Results, path: Path) -> None:
         ],
         "throughput": [asdict(one) for one in results.throughput],
         "cancel": [asdict(one) for one in results.interruptions],
+        "cancel_event": [asdict(one) for one in results.cancellations],
+        "text": [asdict(one) for one in results.texts],
+        "text_growth": [asdict(one) for one in results.growth],
+        "loop": [asdict(one) for one in results.loads],
     }
     path.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
 
@@ -139,6 +176,10 @@ def show(results: Results, console: Console) -> None:
         f"Python {facts['python']}",
         highlight=False,
     )
+    if results.texts:
+        console.print(_text_table(results.texts, results.growth))
+    if results.loads:
+        console.print(_loop_table(results.loads))
     if results.levels:
         console.print(_live_table([summary(result) for result in results.levels]))
     if results.throughput:
@@ -148,7 +189,9 @@ def show(results: Results, console: Console) -> None:
             f"({_plain(1 / max(quantile(factors, 0.5) or 1.0, 1e-9), 0)} times real time)"
         )
     if results.interruptions:
-        console.print(_cancel_table(results.interruptions))
+        console.print(_hang_up_table(results.interruptions))
+    if results.cancellations:
+        console.print(_cancel_table(results.cancellations))
     for problem in results.problems():
         console.print(f"[red]problem[/] {problem}", markup=True, highlight=False)
 
@@ -177,6 +220,12 @@ def _live_table(levels: Sequence[dict[str, Any]]) -> Table:
         ]
         table.add_row(f"[bold]onset {column}[/]", *cells)
     quantiles("onset", "onset", "p100")
+    cells = [
+        _against(level["onset_no_comma"]["p95"], target.p95 if level["streams"] == NO_COMMA_TARGET else None)
+        for level, target in zip(levels, targets, strict=True)
+    ]
+    table.add_row("onset p95, 40 words, no comma", *cells)
+    table.add_row("  of utterances", *(str(level["utterances_no_comma"]) for level in levels))
     quantiles("onset from first token", "onset_from_token", "p50", "p95")
     quantiles("first byte", "first_byte", "p50", "p95")
     table.add_section()
@@ -191,7 +240,37 @@ def _live_table(levels: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-def _cancel_table(interruptions: Sequence[Interruption]) -> Table:
+def _text_table(texts: Sequence[TextCost], growth: Sequence[TextCost]) -> Table:
+    table = Table(
+        title=f"Text until the engine is given it, a token of {TOKEN_LENGTH} characters, one core; microseconds",
+        caption="Below: tokens far ahead of the voice",
+    )
+    for name in ("", "tokens", "lines", "p50", "p99", "max", "mean"):
+        table.add_column(name, justify="right" if name else "left")
+    for group, target in ((texts, TOKEN_SECONDS), (growth, None)):
+        for one in group:
+            times = [f"{value * 1e6:.0f}" for value in (one.p50, one.p99, one.longest)]
+            mean = _against(one.mean, target, _us)
+            table.add_row(one.name, str(one.tokens), str(one.lines), *times, mean)
+        table.add_section()
+    return table
+
+
+def _loop_table(loads: Sequence[Load]) -> Table:
+    table = Table(
+        title="How late /health is answered, beyond its median without load; milliseconds",
+        caption="The asker's own noise is in all of it: see its column",
+    )
+    for name in ("", "asked", "p50", "p99", "max", "asker p99", "asker max"):
+        table.add_column(name, justify="right" if name else "left")
+    for index, one in enumerate(loads):
+        longest = _against(one.longest, BLOCK_SECONDS if index > 1 else None, _fine)
+        noise = [_fine(one.own_p99), _fine(one.own_longest)]
+        table.add_row(one.name, str(one.samples), _fine(one.p50), _fine(one.p99), longest, *noise)
+    return table
+
+
+def _hang_up_table(interruptions: Sequence[Interruption]) -> Table:
     table = Table(title=f"Hang up in mid-speech, call again ({len(interruptions)} times); milliseconds")
     for name in ("", "p50", "p95", "max"):
         table.add_column(name, justify="right" if name else "left")
@@ -205,6 +284,29 @@ def _cancel_table(interruptions: Sequence[Interruption]) -> Table:
     return table
 
 
+def _cancel_table(cancellations: Sequence[Cancellation]) -> Table:
+    early = sum(not one.speaking for one in cancellations)
+    late = sum(one.last_audio is not None for one in cancellations)
+    table = Table(
+        title=f"cancel in mid-speech ({len(cancellations)} times, {early} before the first audio); milliseconds",
+        caption=f"Audio still came after {late} of them, and after none of cancelled unless a problem says so",
+    )
+    for name in ("from sending cancel", "p50", "p99", "max"):
+        table.add_column(name, justify="left" if "cancel" in name else "right")
+    rows: dict[str, list[float | None]] = {
+        "last audio, 0 if none came": [one.last_audio or 0.0 for one in cancellations],
+        "cancelled": [one.cancelled for one in cancellations],
+        "no longer speaking": [one.quiet for one in cancellations],
+        "slot free": [one.freed for one in cancellations],
+    }
+    for index, (name, values) in enumerate(rows.items()):
+        p50, p99, longest = (quantile(values, q) for q in (0.5, 0.99, 1.0))
+        table.add_row(
+            name, _fine(p50), _against(p99, None if index else FRAME_SECONDS, _fine), _fine(longest)
+        )
+    return table
+
+
 def _ms(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds * 1000:.0f}"
 
@@ -213,10 +315,18 @@ def _plain(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _against(seconds: float | None, target: float | None) -> str:
+def _fine(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1000:.1f}"
+
+
+def _us(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1e6:.1f}"
+
+
+def _against(seconds: float | None, target: float | None, show: Callable[[float | None], str] = _ms) -> str:
     if seconds is None or target is None:
-        return _ms(seconds)
-    return f"(≤ {_ms(target)}) [{'green' if seconds <= target else 'red'}]{_ms(seconds)}[/]"
+        return show(seconds)
+    return f"(≤ {show(target)}) [{'green' if seconds <= target else 'red'}]{show(seconds)}[/]"
 
 
 def _share(share: float, target: float | None) -> str:

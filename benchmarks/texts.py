@@ -129,3 +129,16 @@ def tokens(text: str) -> list[str]:
             piece, space = piece[space + _PART :], 0
         pieces.append(piece)
     return pieces
+
+
+WRITTEN = (
+    "## What you owe\n\n- **Rent**: $1,250.00, due on 3/1/2026\n- **Power**: €86.40 for 312 kWh\n- Water: £19, "
+    "see https://example.com/bills?id=42\n\nThat is $1,402.17 in all, 3.5% more than in 2025.",
+    "[excited] Great news! Flight LH 1234 leaves at 14:35 from gate B12, seat 21C. [pause 0.5s] Boarding ends at "
+    "2:15 p.m.; call +49 30 1234567 or write to help@example.com if you are late.",
+    "1. Install version 3.11.7 with `pip install parrotfish`.\n2. Open http://192.168.0.10:8080/ready.\n3. It "
+    "takes about 1/2 h, 2.4 GB of disk and 16 °C less patience, e.g. on Dr. Miller's old PC.",
+    "| Day | High | Low |\n|---|---|---|\n| Mon | 21 °C | 9 °C |\n| Tue | 18 °C | -2 °C |\n\n*Rain* is "
+    "likely (70%) on the 22nd, with winds of 45 km/h from 6 am. (whispering) Take the 2nd exit, 350 m ahead.",
+)
+"""What a language model writes when nobody tells it that it will be heard."""
