@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from realtime.chunker.buffer import Buffer
 from realtime.chunker.markup import MAX_TAG, NOTHING_TO_SAY, hard_cut, unfinished
 from realtime.chunker.pace import TOLERANCE, Pace
-from realtime.chunker.scanner import Mark, Scanner
+from realtime.chunker.scanner import LONGEST_WORD, Mark, Scanner
 from realtime.chunker.vocabulary import CLAUSE_ENDS, CLOSERS, SENTENCE_ENDS
 from realtime.chunker.words import LOOKAHEAD, Boundary
 
@@ -43,7 +43,7 @@ class Chunker:
         self._pace = pace
         self._chunk_length = max(chunk_length, 1)
         self._min_chunk_length = min(min_chunk_length, self._chunk_length)
-        self._buffer = Buffer()
+        self._buffer = Buffer(keep=LONGEST_WORD)
         self._scanner = Scanner()
         # Positions count from the start of the stream.
         self._start = 0  # everything before is taken
@@ -122,11 +122,12 @@ class Chunker:
             if match is None or not match[0]:
                 # A mark may go on behind the stride: then the next call finds it whole.
                 return
+            end = match.end() + buffer.base
             if match[1]:
                 self._speaker = int(match[1])
-                self._scanner.begin(match.end() + buffer.base)
-            self._start = match.end() + buffer.base
-            self._scanner.drop(self._start)
+                self._scanner.begin(end)
+            self._scanner.step_over(buffer.text, buffer.base, self._start, end)
+            self._start = end
             if self._start >= first + _STRIDE - MAX_TAG:
                 self._striding = self._start < buffer.end
                 return
@@ -184,7 +185,8 @@ class Chunker:
             mark = self._first(Boundary.CLAUSE, limit, least=short)
         else:
             mark = self._first(Boundary.SENTENCE, limit, least=self._min_chunk_length)
-        if mark is None and limit == furthest and (scanner.turn is not None or scanner.position > limit):
+        # One character more, for the one at the limit may belong to a cluster with it.
+        if mark is None and limit == furthest and (scanner.turn is not None or scanner.position > limit + 1):
             return self._cut_long(limit)
         return mark
 

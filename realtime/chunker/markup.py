@@ -18,7 +18,7 @@ _MAX_SPEAKER_MARK = len("<|speaker:999|>")
 _TAG_BODY = rf"\[(?!\s)(?:(?!{SPEAKER.pattern.replace('(', '(?:')})[^\[\]\n])"
 _TAG = re.compile(rf"{_TAG_BODY}{{1,{MAX_TAG - 2}}}\]")
 _OPEN_TAG = re.compile(rf"(?:{_TAG_BODY}{{1,{MAX_TAG - 2}}}|\[)\Z")
-_WHOLE = rf"{_TAG.pattern}(?:\([^\s()]{{0,200}}\))?|[\ud800-\udbff][\udc00-\udfff]"
+_WHOLE = rf"{_TAG.pattern}(?:\([^\s()]*\)?)?|[\ud800-\udbff][\udc00-\udfff]"
 # Grapheme clusters are those of UAX #29; in text without spaces, an ASCII word or address is better not cut.
 _CLUSTER = regex.compile(rf"{_WHOLE}|\X")
 _WORD_OR_CLUSTER = regex.compile(rf"{_WHOLE}|(?:[!-Z\\-~](?![\p{{M}}\u200c\u200d]))++|\X")

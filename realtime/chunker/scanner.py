@@ -28,7 +28,8 @@ _CLOSING = CLOSERS.translate({ord(char): None for char in "“«‹"})
 _UNSPACED_END: re.Pattern[str] = regex.compile(
     rf"[{_ENDS}][{_ENDS}{re.escape(_CLOSING)}\p{{M}}\u200d]{{0,{LOOKAHEAD - 1}}}"
 )
-_LONGEST_WORD = 64  # of a longer word, its end tells as much
+LONGEST_WORD = 64
+"""Of a longer word, its end tells as much. So much of what was taken is looked at again."""
 
 
 class Mark(NamedTuple):
@@ -102,9 +103,17 @@ class Scanner:
         while marks and marks[0].position <= position:
             marks.popleft()
         self.position = max(self.position, position)
-        self._word = max(self._word, position)
         if self._spans and self._spans[0].start < position:
             self._spans = [span for span in self._spans if span.start >= position]
+
+    def step_over(self, text: str, base: int, start: int, end: int) -> None:
+        """What is from ``start`` to ``end`` was dropped, perhaps before it was scanned: it is white space."""
+        unscanned = end > self.position
+        self.drop(end)
+        if unscanned:
+            first, last = start - base, end - base
+            self._before = text[max(self._word - base, first - LONGEST_WORD, 0) : first] or self._before
+            self._new_word(end, text[first:last])
 
     def scan(self, text: str, base: int, end: int, reach: int, *, final: bool) -> None:
         """Scan on, up to ``reach``. The text begins at ``base`` and ends at ``end``, for good if ``final``."""
@@ -136,7 +145,7 @@ class Scanner:
 
     def words_to_come(self, text: str, base: int) -> list[Boundary]:
         """How well the text could be cut behind each word that is not decided yet, if it ended there."""
-        words = text[self._word - base :].split()
+        words = text[max(self._word - base, 0) :].split()
         grades = (
             grade(word, before, " ", 0, 1, final=True) for before, word in pairwise([self._before, *words])
         )
@@ -146,6 +155,14 @@ class Scanner:
         if not self.marks or self.marks[-1].position < position:
             self.marks.append(Mark(position, boundary))
 
+    def _new_word(self, position: int, space: str) -> None:
+        """A word begins here, behind that white space."""
+        self._word = position
+        if "\n" in space:
+            # A quotation does not go on in the next paragraph, and a list begins at a line's start.
+            self._before = ""
+            self._spans.clear()
+
     # -- landmarks: each says where to go on, or None if more text could change what it is ----------
 
     def _space(self, view: _View, index: int) -> int | None:
@@ -153,7 +170,7 @@ class Scanner:
         text, base = view.text, view.base
         began = self._word - base
         if began < index:
-            word = text[max(began, index - _LONGEST_WORD) : index]
+            word = text[max(began, index - LONGEST_WORD, 0) : index]
             boundary = grade(word, self._before, text, index, view.stop, final=view.final)
             if boundary is None:
                 return None
@@ -161,11 +178,7 @@ class Scanner:
             self._before = word
         match = _SPACE.match(text, index, view.stop)
         assert match is not None
-        if "\n" in match[0]:
-            # A quotation does not go on in the next paragraph, and a list begins at a line's start.
-            self._before = ""
-            self._spans.clear()
-        self._word = match.end() + base
+        self._new_word(match.end() + base, match[0])
         return match.end()
 
     def _angle(self, view: _View, index: int) -> int | None:

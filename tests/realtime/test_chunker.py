@@ -584,3 +584,33 @@ def test_a_chunk_knows_where_it_stood(text: str, ahead: float, size: int, length
         assert not SPEAKER.sub("", text[reached : chunk.start]).strip()
         reached = chunk.end
     assert not SPEAKER.sub("", text[reached:]).strip()
+
+
+SCRAPS = [
+    *'hello |the |It |a. |Dr. |5 |million |am |Mai |9|1. |- |. |, |!|?"|…|—|" | "|“|”|(|) |« | »|‘|’'.split(
+        "|"
+    ),
+    *"「|」|、|：|。|你|好吗|\u0301|🇩|e\u0301|ไทย |\xa0|\n|[|]|[laugh]|[a](b c) |[whispers in a voice]".split(
+        "|"
+    ),
+    *["<|speaker:1|>", "<|speaker:2|>", "<|spea", " " * 40, "x" * 130, "word " * 30],
+]
+
+
+@given(
+    st.lists(st.sampled_from(SCRAPS), max_size=50),
+    st.sampled_from([SILENT, 0.6, 2.0, RELAXED]),
+    st.sampled_from([1, 20, 100, 200]),
+    st.sampled_from([0, 50, 100]),
+    st.integers(1, 50),
+)
+@example([".", " " * 40, "- ", "a. "], SILENT, 200, 100, 1)
+@example(["「", "« ", "\n", "5 ", "：", "「", "- ", ", ", "It "], 2.0, 20, 0, 3)
+@example(["[whispers in a voice]", ") ", "a. "], SILENT, 20, 0, 2)
+@example(["“", ". ", "[whispers in a voice]", " ", ") ", "!", "million "], SILENT, 20, 0, 7)
+def test_the_same_chunks_whatever_the_text(
+    scraps: list[str], ahead: float, length: int, least: int, size: int
+) -> None:
+    text = "".join(scraps)
+    said = spoken([text], ahead, chunk_length=length, least=least)
+    assert spoken(pieces(text, size), ahead, chunk_length=length, least=least) == said
