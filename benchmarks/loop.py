@@ -22,6 +22,7 @@ from benchmarks.texts import SHORT, TEXTS
 
 HTTP_LENGTH = 1_000_000
 SOCKET_LENGTH = 900_000
+_MODEST_LENGTH = 20_000  # far more than is spoken here, yet read in no time
 _START_SECONDS = 30.0
 _REST = 0.5
 _READ = 1 << 16
@@ -46,11 +47,15 @@ class Load:
 
 
 async def measure_loop(server: Server, *, seconds: float, times: int) -> list[Load]:
-    """Ask all the time, without a load and under each, ``times`` over and ``seconds`` each time."""
+    """Ask all the time, without a load and under each, ``times`` over and ``seconds`` each time.
+
+    What the short texts show is what speaking costs, whatever the length of the text.
+    """
     long_, brief = repeated(TEXTS, HTTP_LENGTH), SHORT[0]
     loads: list[tuple[str, Callable[[], Awaitable[str | None]]]] = [
         ("no load", lambda: _nothing(seconds)),
         ("a short text over the socket", lambda: _over_socket(server, brief, seconds)),
+        ("20 kB over HTTP", lambda: _over_http(server, long_[:_MODEST_LENGTH], seconds)),
         ("1 MB over HTTP", lambda: _over_http(server, long_, seconds)),
         ("900 kB over the socket", lambda: _over_socket(server, long_[:SOCKET_LENGTH], seconds)),
     ]

@@ -264,7 +264,7 @@ def _loop_table(loads: Sequence[Load]) -> Table:
     for name in ("", "asked", "p50", "p99", "max", "asker p99", "asker max"):
         table.add_column(name, justify="right" if name else "left")
     for index, one in enumerate(loads):
-        longest = _against(one.longest, BLOCK_SECONDS if index > 1 else None, _fine)
+        longest = _against(one.longest, BLOCK_SECONDS if index > 2 else None, _fine)
         noise = [_fine(one.own_p99), _fine(one.own_longest)]
         table.add_row(one.name, str(one.samples), _fine(one.p50), _fine(one.p99), longest, *noise)
     return table
