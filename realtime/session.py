@@ -20,10 +20,14 @@ _TOLD = 64
 
 
 class Task(NamedTuple):
-    """Something to be done, or to be told to the client, for one of its contexts."""
+    """Something to be done, or to be told to the client, for one of its contexts.
+
+    ``request`` is that of the utterance which it is about, if it is about one.
+    """
 
     context: str
     action: Action
+    request: SpeechRequest | None = None
 
 
 class Session:
@@ -205,7 +209,7 @@ class Session:
     def _collect(self, context: str) -> None:
         """Take over what an utterance wants done, and forget it when it is over."""
         utterance, actions = self._utterances[context]
-        self._tasks += [Task(context, action) for action in actions]
+        self._tasks += [Task(context, action, utterance.request) for action in actions]
         if utterance.over:
             del self._utterances[context]
             if any(isinstance(action, Finished) and action.error for action in actions):

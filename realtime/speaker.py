@@ -60,10 +60,14 @@ Event = Audio | Log | Flushed | Cancelled | Finished
 
 
 class Output(NamedTuple):
-    """An event of one context."""
+    """An event of one context, and the request of the utterance that it is about.
+
+    A context may have begun its next utterance by the time the last event of the one before is taken.
+    """
 
     context: str
     event: Event
+    request: SpeechRequest | None
 
 
 class Encoders(NamedTuple):
@@ -180,7 +184,7 @@ class Speaker:
             for context, stream in list(self._streams.items()):
                 if audio := await self._speak(context, stream):
                     self._take_turns(context, stream)
-                    return Output(context, audio)
+                    return Output(context, audio, stream.request)
                 if self._outputs or self._closed:
                     break
             if self._outputs or self._closed or any(stream.busy for stream in self._streams.values()):
@@ -224,7 +228,7 @@ class Speaker:
             data = await self._encode(stream, lambda audio: audio.flush())
             if self._streams.get(context) is not stream:
                 return None
-            self._outputs += [Output(context, Flushed())] * drain.flushes
+            self._outputs += [Output(context, Flushed(), stream.request)] * drain.flushes
             return Audio(data, silence=True)
         if stream.utterance.done:
             data = await self._encode(stream, lambda audio: audio.finish())
@@ -275,14 +279,14 @@ class Speaker:
     def _act(self) -> None:
         """Carry out what the session decided, and see to it that it is asked again in time."""
         while tasks := self._session.tasks():
-            for context, action in tasks:
+            for context, action, request in tasks:
                 stream = self._streams.get(context)
                 match action:
-                    case Open(request):
-                        self._open(context, request)
+                    case Open(asked):
+                        self._open(context, asked)
                     case Say(segment) if stream:
                         if stream.drain is not None:  # speech goes on: it will push the rest out
-                            self._outputs += [Output(context, Flushed())] * stream.drain.flushes
+                            self._outputs += [Output(context, Flushed(), request)] * stream.drain.flushes
                             stream.drain = None
                         stream.utterance.say(segment)
                     case EndSpeech() if stream:
@@ -294,8 +298,10 @@ class Speaker:
                     case Cancel() if stream:
                         stream.utterance.cancel()
                         del self._streams[context]
+                    case Flushed() if stream and stream.drain is not None:
+                        stream.drain = Drain(stream.drain.flushes + 1)  # not before the encoder's tail
                     case Log() | Flushed() | Cancelled() | Finished():
-                        self._outputs.append(Output(context, action))
+                        self._outputs.append(Output(context, action, request))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -137,6 +137,7 @@ class Utterance:
         max_queued: int,
         max_pending: int,
     ) -> None:
+        self.request = request
         self._actions = actions
         self._max_queued = max_queued
         self._max_pending = max_pending
@@ -175,8 +176,8 @@ class Utterance:
 
     @property
     def silent(self) -> bool:
-        """Whether there is nothing to say and nothing on its way."""
-        return not self._lines and not self._chunker.pending and self._drained
+        """Whether nothing is on its way, and no time will bring anything: only the client can."""
+        return not self._lines and self._drained and self.due is None
 
     # -- what the client does -----------------------------------------------------------------------
 

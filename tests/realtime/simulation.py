@@ -399,7 +399,7 @@ class Client:
     def _act(self) -> None:
         while tasks := self.session.tasks():
             self._idle_polls = 0
-            for context, action in tasks:
+            for context, action, _ in tasks:
                 self._carry_out(context, action)
         self._pump()
         self.peak_outputs = max(self.peak_outputs, len(self._outputs))

@@ -365,3 +365,19 @@ def test_a_forgotten_context_times_out_and_a_speaking_one_does_not() -> None:
     assert actions[-1] == Finished("nothing was sent for 60 s")
     assert not session.active("forgotten")
     assert session.active("speaking")
+
+
+@pytest.mark.parametrize("text", ["Hello there. And th", "Hello there. [whis", "Hello there. <|speak"])
+def test_a_context_forgotten_within_a_word_times_out(text: str) -> None:
+    session = Session(context_seconds=60.0)
+    session.start(REQUEST, 0.0)
+    session.text(text, 0.0)
+    now = 0.0
+    while session.active() and now < 300.0:
+        for action in actions_of(session):
+            if isinstance(action, Say):
+                spoke(session, 1.0, now)
+        assert session.due is not None
+        now = max(now, session.due)
+        session.poll(now)
+    assert not session.active()

@@ -58,7 +58,7 @@ def request(*voices: str) -> SpeechRequest:
 
 async def until_finished(speaker: Speaker) -> list[Event]:
     events: list[Event] = []
-    async for _, event in speaker:
+    async for _, event, _ in speaker:
         events.append(event)
         if isinstance(event, Finished):
             return events
@@ -95,7 +95,7 @@ async def test_silence_is_announced_after_a_flush(speaker: Speaker) -> None:
     speaker.start(request())
     speaker.text("One")
     speaker.flush()
-    async for _, event in speaker:
+    async for _, event, _ in speaker:
         if isinstance(event, Audio) and event.silence:
             break
     speaker.text("two")
@@ -176,7 +176,7 @@ async def test_nothing_of_a_broken_off_utterance_leaves_after_its_finish(speaker
 async def test_a_writer_who_pauses_is_heard_without_a_flush(speaker: Speaker) -> None:
     speaker.start(request())
     speaker.text("It costs $3.14.")
-    _, event = await anext(speaker)
+    _, event, _ = await anext(speaker)
     assert isinstance(event, Audio)
     assert event.data
 
@@ -211,7 +211,7 @@ async def test_cancel_leaves_nothing_behind(speaker: Speaker, engine: Engine) ->
         await anext(speaker)
         speaker.cancel()
         assert engine.open_streams == 0
-        async for _, event in speaker:
+        async for _, event, _ in speaker:
             if isinstance(event, Cancelled):
                 break
         speaker.start(request("high"))
@@ -227,7 +227,7 @@ async def test_flushed_comes_behind_the_audio_of_its_text(speaker: Speaker) -> N
     speaker.text("One")
     speaker.flush()
     events: list[Event] = []
-    async for _, event in speaker:
+    async for _, event, _ in speaker:
         events.append(event)
         if isinstance(event, Flushed):
             break
@@ -241,7 +241,7 @@ async def test_contexts_speak_side_by_side(speaker: Speaker) -> None:
         speaker.stop(context)
     heard: dict[str, list[Event]] = {"a": [], "b": []}
     finished = 0
-    async for context, event in speaker:
+    async for context, event, _ in speaker:
         heard[context].append(event)
         finished += isinstance(event, Finished)
         if finished == 2:
@@ -273,3 +273,21 @@ async def test_a_client_that_does_not_read_what_it_provokes_is_cut_off(speaker: 
     for _ in range(MAX_OUTPUTS + 1):
         speaker.warn("nonsense")
     assert await anext(speaker, None) is None
+
+
+async def test_a_second_flush_is_not_told_before_what_the_encoder_holds_back(speaker: Speaker) -> None:
+    speaker.start(request())
+    speaker.text("One.")
+    speaker.flush()
+    events: list[Event] = []
+    async for _, event, _ in speaker:
+        events.append(event)
+        if sum(event.seconds for event in events if isinstance(event, Audio)) > 0.39:
+            break
+    speaker.flush()
+    async for _, event, _ in speaker:
+        events.append(event)
+        if events.count(Flushed()) == 2:
+            break
+    before = events[: events.index(Flushed())]
+    assert any(isinstance(event, Audio) and event.silence for event in before)

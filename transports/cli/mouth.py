@@ -75,7 +75,7 @@ class _Here:
         self._speaker.stop()
 
     async def events(self) -> AsyncIterator[Event]:
-        async for _, event in self._speaker:
+        async for _, event, _ in self._speaker:
             yield event
 
 

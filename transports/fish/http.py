@@ -104,7 +104,7 @@ async def _read_body(request: Request, limit: int) -> bytes:
 
 
 async def _first_bytes(speaker: Speaker, encode: Callable[[Audio], bytes]) -> bytes | Finished:
-    async for _, event in speaker:
+    async for _, event, _ in speaker:
         if isinstance(event, Finished):
             return event
         if isinstance(event, Audio) and (data := encode(event)):
@@ -115,7 +115,7 @@ async def _first_bytes(speaker: Speaker, encode: Callable[[Audio], bytes]) -> by
 async def _body(speaker: Speaker, first: bytes, encode: Callable[[Audio], bytes]) -> AsyncIterator[bytes]:
     """The body from its first bytes on. A failure breaks off the connection: nobody shall take it for whole."""
     yield first
-    async for _, event in speaker:
+    async for _, event, _ in speaker:
         match event:
             case Audio():
                 if data := encode(event):

@@ -13,7 +13,7 @@ What we add to it, and its known clients do not mind:
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from engine import EngineError, UnknownVoice
-from realtime import DEFAULT_CONTEXT, Audio, Cancelled, Event, Finished, Flushed, Log
+from realtime import DEFAULT_CONTEXT, Audio, Cancelled, Event, Finished, Flushed, Log, SpeechRequest
 from transports.errors import RequestError, error_response, invalid
 from transports.fish.schema import parse_request, speech_request
 from transports.fish.timestamps import Alignment, segments
@@ -110,8 +110,8 @@ class PcmPackets:
 class _Channel:
     """How one context's utterance is told to the client."""
 
+    request: SpeechRequest
     packets: PcmPackets | None
-    wants: frozenset[str]
     alignment: Alignment | None = field(default=None)
 
 
@@ -123,7 +123,8 @@ class _Connection:
         self._socket = socket
         self._services = services
         self._timestamps = timestamps
-        self._channels: dict[str, _Channel] = {}
+        # By the identity of the request: a context may start anew before its last finish has been sent.
+        self._channels: dict[int, _Channel] = {}
 
     # -- what the client says -----------------------------------------------------------------------
 
@@ -202,11 +203,7 @@ class _Connection:
         wire = parse_request({"text": "", **fields}, "request")
         services = self._services
         request = speech_request(wire, services.engine.info, services.settings.voice_aliases, paced=True)
-        self._channels[context] = _Channel(
-            PcmPackets() if request.output.container == "pcm" else None,
-            frozenset(wants),
-            Alignment() if self._timestamps else None,
-        )
+        request = replace(request, events=frozenset(wants))
         self.speaker.start(request, context)
         if wire.text:
             self.speaker.text(wire.text, context)
@@ -216,8 +213,8 @@ class _Connection:
     async def send_events(self) -> None:
         """Send what the speaker says until the socket closes."""
         try:
-            async for context, event in self.speaker:
-                for message in self._messages(context, event):
+            async for context, event, request in self.speaker:
+                for message in self._messages(event, request):
                     if context != DEFAULT_CONTEXT:
                         message["context"] = context
                     await self._socket.send_bytes(ormsgpack.packb(message))
@@ -231,21 +228,20 @@ class _Connection:
         finally:
             self.speaker.disconnect()
 
-    def _messages(self, context: str, event: Event) -> list[dict[str, Any]]:
-        channel = self._channels.get(context)
+    def _messages(self, event: Event, request: SpeechRequest | None) -> list[dict[str, Any]]:
         match event:
-            case Audio() if channel:
-                return self._audio(channel, event)
+            case Audio() if request:
+                return self._audio(self._channel(request), event)
             case Log(message):
                 return [{"event": "log", "message": message}]
             case Flushed():
-                return [{"event": "flushed"}] if channel and "flushed" in channel.wants else []
+                return [{"event": "flushed"}] if request and "flushed" in request.events else []
             case Cancelled(seconds, characters, word):
-                self._channels.pop(context, None)
+                self._channels.pop(id(request), None)
                 heard = {"heard_seconds": seconds, "heard_characters": characters, "last_word": word}
                 return [{"event": "cancelled", **heard}]
             case Finished(error):
-                self._channels.pop(context, None)
+                channel = self._channels.pop(id(request), None)
                 finish: dict[str, Any] = {"event": "finish", "reason": "error" if error else "stop"}
                 if self._timestamps:
                     finish["time"] = time()
@@ -253,6 +249,16 @@ class _Connection:
                 return [{"event": "audio", "audio": tail}, finish] if tail else [finish]
             case _:
                 return []
+
+    def _channel(self, request: SpeechRequest) -> _Channel:
+        """How the audio of a request's utterance is told; made with its first."""
+        if (channel := self._channels.get(id(request))) is None:
+            channel = self._channels[id(request)] = _Channel(
+                request,
+                PcmPackets() if request.output.container == "pcm" else None,
+                Alignment() if self._timestamps else None,
+            )
+        return channel
 
     def _audio(self, channel: _Channel, audio: Audio) -> list[dict[str, Any]]:
         data = audio.data
@@ -265,6 +271,6 @@ class _Connection:
                 messages.append({"event": "audio", "audio": data, **fields, "time": time()})
         elif data:
             messages.append({"event": "audio", "audio": data})
-        if audio.words and "alignment" in channel.wants:
+        if audio.words and "alignment" in channel.request.events:
             messages.append({"event": "alignment", "segments": segments(audio.words)})
         return messages

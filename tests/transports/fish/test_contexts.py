@@ -117,6 +117,37 @@ async def test_cancel_before_the_first_sound(server: Running) -> None:
         assert (await client.event())["event"] == "log"
 
 
+async def test_the_turn_after_a_cancel_is_heard_though_it_did_not_wait(server: Running) -> None:
+    async with LiveClient(server.live) as client:
+        for _ in range(8):
+            await client.send("start", request=PCM)
+            await client.send("text", text=STORY)
+            await client.bytes_of(0.3, RATE)
+            await client.send("cancel")
+            await client.send("start", request=PCM)
+            await client.send("text", text="Now we talk of apples.")
+            await client.send("stop")
+            while (await client.event())["event"] != "cancelled":
+                pass
+            client.heard.clear()
+            assert await client.finish() == "stop"
+            assert sum(map(len, client.heard)) / 2 / RATE > 1.0
+            client.heard.clear()
+
+
+async def test_the_turn_after_an_error_is_heard_though_it_did_not_wait(server: Running) -> None:
+    async with LiveClient(server.live) as client:
+        for _ in range(8):
+            await client.start(format="flac")
+            await client.send("start", request=PCM)
+            await client.send("text", text="Now we talk of apples.")
+            await client.send("stop")
+            assert await client.finish() == "error"
+            client.heard.clear()
+            assert await client.finish() == "stop"
+            assert sum(map(len, client.heard)) / 2 / RATE > 1.0
+
+
 async def test_flushed_comes_behind_the_audio_of_its_text(server: Running) -> None:
     async with LiveClient(server.live) as client:
         await client.send("start", request=PCM, events=["flushed"])
