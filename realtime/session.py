@@ -61,7 +61,7 @@ class Session:
     @property
     def due(self) -> float | None:
         """When something may have to be done although nothing happens."""
-        times = [utterance.touched + self._context_seconds for utterance, _ in self._utterances.values()]
+        times = [self._forgotten_at(utterance) for utterance, _ in self._utterances.values()]
         times += [utterance.due for utterance, _ in self._utterances.values() if utterance.due is not None]
         return min(times, default=None)
 
@@ -172,15 +172,20 @@ class Session:
     def poll(self, now: float) -> None:
         """Give the engine what is due by now, and close what was forgotten."""
         for context, (utterance, _) in list(self._utterances.items()):
-            if now - utterance.touched >= self._context_seconds and utterance.silent:
-                utterance.break_off(f"nothing was sent for {self._context_seconds:g} s")
-            elif now - utterance.touched >= self._context_seconds:
-                utterance.touched = now  # it is still speaking
+            if now >= self._forgotten_at(utterance):
+                if utterance.silent:
+                    utterance.break_off(f"nothing was sent for {self._context_seconds:g} s")
+                else:
+                    utterance.touched = now  # it is still speaking
             elif utterance.due is not None and utterance.due <= now:
                 utterance.poll(now)
             self._collect(context)
 
     # -- inside -------------------------------------------------------------------------------------
+
+    def _forgotten_at(self, utterance: Utterance) -> float:
+        """When an utterance that is left alone is given up: one sum for all who ask, since sums are rounded."""
+        return utterance.touched + self._context_seconds
 
     def _taking(self, context: str, event: str) -> Utterance | None:
         """The utterance if ``event`` is legal now; otherwise the client is told, once until its next start."""

@@ -381,3 +381,16 @@ def test_a_context_forgotten_within_a_word_times_out(text: str) -> None:
         now = max(now, session.due)
         session.poll(now)
     assert not session.active()
+
+
+def test_a_context_that_speaks_on_is_left_alone_whatever_rounding_does() -> None:
+    """30499.95 + 3600 is later than a clock that has counted 3600 s from there."""
+    session = Session(context_seconds=3600.0)
+    session.start(REQUEST, 30499.95)
+    session.text("A long story.", 30499.95)
+    session.flush(30499.95)
+    due = session.due
+    assert due is not None
+    session.poll(due)
+    assert session.due is not None
+    assert session.due > due
