@@ -21,6 +21,7 @@ _KEEPS_UP = TOKENS_PER_SECOND * TOKEN_LENGTH  # characters a second, spoken as f
 _SPOKEN = 15.0  # characters a second of ordinary speech
 _GULP_SECONDS = 0.5  # of speech that leave together
 _MAX_AHEAD = 10.0
+_TIMER_LATE = 0.0001
 _WARM_LENGTH = 4_000
 
 
@@ -145,6 +146,8 @@ class _Run:
         while not self._ended:
             due = None if end is None and not self._session.pending else self._session.due
             speaks = self._dry_at - _MAX_AHEAD if self._first < len(self._left) else None
+            # A timer is never exact; one that were would find that due which is not yet past, for ever.
+            due = None if due is None else due + _TIMER_LATE
             times = [max(at, self._now) for at in (due, speaks) if at is not None]
             if not times or (end is not None and min(times) >= end):
                 return

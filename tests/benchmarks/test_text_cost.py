@@ -21,3 +21,7 @@ def test_each_kind_of_text_and_each_length_is_measured() -> None:
     assert [one.characters for one in kinds] == [2000, 2000]
     assert [one.characters for one in growth] == [1000, 3000]
     assert not any(one.problem for one in kinds + growth)
+
+
+def test_a_text_that_is_spoken_for_longer_than_a_context_may_rest_comes_to_its_end() -> None:
+    assert feed("long", repeated(TEXTS, 90_000), 15.0).problem is None
