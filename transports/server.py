@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import socket
 import sys
@@ -120,6 +121,9 @@ class Server(uvicorn.Server):
             return
         self.failure = loading.exception()
         if self.failure is None:
+            # What has been loaded stays: the garbage collector, which stops the event loop, need not look at it.
+            gc.collect()
+            gc.freeze()
             self._ready(self._services)
         else:
             self.should_exit = True
