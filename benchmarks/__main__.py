@@ -94,7 +94,7 @@ def main(
       python -m benchmarks --quick
       python -m benchmarks --only text --only loop
       python -m benchmarks --levels 16 --seconds 60 --format opus
-      python -m benchmarks --url http://10.0.0.5:8080 --out /tmp/there
+      python -m benchmarks --url http://10.0.0.5:8080 --out there
     """
     console = Console()
     try:
