@@ -30,8 +30,7 @@ _INFO = ModelInfo(
     voices=tuple(preset.voice for preset in PRESETS.values()),
     default_voice=DEFAULT_VOICE,
     languages=("en",),
-    # Beyond, the network swallows sounds and its pitch drifts: at twice the pace a recogniser misses 27 % of the
-    # words, but 4 % if the network goes at 1.15 and the rest is stretched.
+    # Beyond, the network swallows sounds and its pitch drifts; the engine's time stretch keeps the words whole.
     speeds=(0.8, 1.15),
 )
 
