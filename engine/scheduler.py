@@ -18,9 +18,9 @@ class SchedulerConfig:
     """Limits of a :class:`Scheduler`.
 
     A stream is let in while fewer than ``max_streams`` have something to say, and fewer than :data:`OVERBOOKING`
-    times as many are open: most of a conversation's time, the other side speaks. ``max_batch`` run in one step. A
-    paced stream is held back at
-    ``max_ahead`` seconds before its listener runs dry, any stream at ``max_untaken`` seconds of audio that
+    times as many are open: most of a conversation's time, the other side speaks. ``max_batch`` run in one step,
+    ``max_prefills`` of them with a new segment: the frames of the others wait for it. A paced stream is held back
+    at ``max_ahead`` seconds before its listener runs dry, any stream at ``max_untaken`` seconds of audio that
     nobody has taken from the engine yet.
     """
 
@@ -28,18 +28,19 @@ class SchedulerConfig:
     max_batch: int
     max_ahead: float = 10.0
     max_untaken: float = 2.0
+    max_prefills: int = 1
 
 
 OVERBOOKING = 4
 
 
 class Plan(NamedTuple):
-    """What to do next: prefill one stream's next segment (it is in ``step`` too), then step these streams.
+    """What to do next: prefill the next segment of some streams (they are in ``step`` too), then step these.
 
     With nothing to do, ``wake_at`` is when a held-back stream becomes due (None: only an event can tell).
     """
 
-    prefill: StreamId | None
+    prefill: tuple[StreamId, ...]
     step: tuple[StreamId, ...]
     wake_at: float | None
 
@@ -109,13 +110,15 @@ class Scheduler:
     def stepped(self, stream: StreamId, seconds: float, *, last: bool, now: float) -> None:
         """The stream advanced by a frame of ``seconds``; ``last`` ends its segment.
 
-        A listener who had run dry hears the frame from ``now`` on.
+        A listener who had run dry hears the frame from ``now`` on; an empty frame leaves everything as it was.
         """
         if state := self._streams.get(stream):
+            state.speaking = not last
+            if not seconds:
+                return
             dry_at = now if state.dry_at is None else max(state.dry_at, now)
             state.dry_at = dry_at + seconds
             state.untaken += seconds
-            state.speaking = not last
 
     def played(self, stream: StreamId, ahead: float, now: float) -> None:
         """The listener is known to have ``ahead`` seconds of what was taken left to hear."""
@@ -147,14 +150,14 @@ class Scheduler:
             else:
                 due.append((2, state.dry_at, stream))
         due.sort()
-        prefill: StreamId | None = None
+        prefill: list[StreamId] = []
         step: list[StreamId] = []
         for _, _, stream in due:
             if len(step) == config.max_batch:
                 break
             if not self._streams[stream].speaking:
-                if prefill is not None:
-                    continue  # one prefill a step: the frames of the others must not wait for a second one
-                prefill = stream
+                if len(prefill) == config.max_prefills:
+                    continue
+                prefill.append(stream)
             step.append(stream)
-        return Plan(prefill, tuple(step), None if step else wake_at)
+        return Plan(tuple(prefill), tuple(step), None if step else wake_at)

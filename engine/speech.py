@@ -31,7 +31,8 @@ class ModelInfo:
     segment may be shorter. ``max_batch`` is how many streams one step may hold.
     ``loudness`` is what its voices measure by ITU-R BS.1770, in LUFS. ``speeds`` is the range in which the model
     itself speaks well faster or slower than by nature (1); what goes beyond is stretched in time. A model that
-    ``reads_tags`` is given ``[tags]`` inside its text; the others get pauses and styles instead.
+    ``reads_tags`` is given ``[tags]`` inside its text; the others get pauses and styles instead. Up to
+    ``max_prefills`` streams may get their next segment in one step.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ModelInfo:
     languages: tuple[str, ...]
     speeds: tuple[float, float] = (1.0, 1.0)
     reads_tags: bool = False
+    max_prefills: int = 1
 
     @property
     def frame_seconds(self) -> float:
@@ -138,7 +140,8 @@ class WordTime:
 class Frame:
     """The next piece of a stream's speech, with the words that begin in it.
 
-    ``last`` marks the end of the segment that was being spoken; such a frame may be short or empty.
+    ``last`` marks the end of the segment that was being spoken; such a frame may be short or empty. So may any
+    other: a model that is still reading its prompt, or collects frames for its codec, has nothing to hand out yet.
     """
 
     pcm: Pcm

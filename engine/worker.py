@@ -157,7 +157,10 @@ class Worker:
             max_streams, max_ahead, max_untaken = self._limits
             limit = self._measure_capacity(model) if max_streams is None else max_streams
             self._info = model.info
-            self._scheduler = Scheduler(SchedulerConfig(limit, model.info.max_batch, max_ahead, max_untaken))
+            info = model.info
+            self._scheduler = Scheduler(
+                SchedulerConfig(limit, info.max_batch, max_ahead, max_untaken, info.max_prefills)
+            )
         except BaseException as error:
             self._loaded(error)
             return
@@ -204,16 +207,16 @@ class Worker:
                     break
                 self._changed.wait(None if plan.wake_at is None else plan.wake_at - now)
             at_work = {stream: self._work[stream] for stream in plan.step}
-            segment = at_work[plan.prefill].segments.popleft() if plan.prefill is not None else None
+            segments = {stream: at_work[stream].segments.popleft() for stream in plan.prefill}
         for stream in released:
             model.release(stream)
         deliveries: list[Delivery] = []
-        if plan.prefill is not None and segment is not None:
+        for stream, segment in segments.items():
             try:
-                self._prefill(model, plan.prefill, at_work[plan.prefill], segment)
+                self._prefill(model, stream, at_work[stream], segment)
             except Exception as error:
-                del at_work[plan.prefill]
-                deliveries.append(Delivery(plan.prefill, _speech_error(error)))
+                del at_work[stream]
+                deliveries.append(Delivery(stream, _speech_error(error)))
         deliveries += self._step(model, at_work)
         self._record(plan.prefill, deliveries)
         return True
@@ -237,12 +240,12 @@ class Worker:
             for stream, outcome in zip(streams, outcomes, strict=True)
         ]
 
-    def _record(self, prefilled: StreamId | None, deliveries: Sequence[Delivery]) -> None:
+    def _record(self, prefilled: Sequence[StreamId], deliveries: Sequence[Delivery]) -> None:
         """Tell the scheduler what happened; hand out the outcomes, but none of a stream closed meanwhile."""
         with self._changed:
             now = self._clock()
-            if prefilled is not None:
-                self._scheduler.prefilled(prefilled)
+            for stream in prefilled:
+                self._scheduler.prefilled(stream)
             alive = [delivery for delivery in deliveries if delivery.stream in self._work]
             for stream, outcome in alive:
                 if isinstance(outcome, Frame):
@@ -250,8 +253,13 @@ class Worker:
                     self._scheduler.stepped(stream, seconds, last=outcome.last, now=now)
                 else:
                     self._drop(stream)
-        if alive:
-            self._deliver(alive)
+        if told := [delivery for delivery in alive if not _says_nothing(delivery.outcome)]:
+            self._deliver(told)
+
+
+def _says_nothing(outcome: Frame | SpeechError) -> bool:
+    """Whether it is the frame of a model that has nothing to hand out yet."""
+    return isinstance(outcome, Frame) and not (len(outcome.pcm) or outcome.words or outcome.last)
 
 
 def _speech_error(error: Exception) -> SpeechError:

@@ -23,14 +23,17 @@ class ToneModel:
 
     Text with "unspeakable" in it fails in prefill, with "breaks" in its first frame, and "crash" kills the
     worker. ``gate`` holds up every step while it is cleared, and ``blocked`` says that one is being held up;
-    ``log`` tells what was called.
+    ``log`` tells what was called. It hands out nothing in the first ``thinking`` steps of a segment.
     """
 
     max_batch: int = 4
+    max_prefills: int = 1
+    thinking: int = 0
     gate: threading.Event = field(default_factory=threading.Event)
     blocked: threading.Event = field(default_factory=threading.Event)
     log: list[tuple[str, object]] = field(default_factory=list)
     _left: dict[StreamId, tuple[Segment, StreamOptions, int]] = field(default_factory=dict)
+    _thinking: dict[StreamId, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -38,7 +41,17 @@ class ToneModel:
     @property
     def info(self) -> ModelInfo:
         voices = (Voice("low", "Low", "A low tone"), Voice("high", "High", "A high tone"))
-        return ModelInfo("tones", RATE, FRAME, self.max_batch, -20.0, voices, "low", ("en",))
+        return ModelInfo(
+            "tones",
+            RATE,
+            FRAME,
+            self.max_batch,
+            -20.0,
+            voices,
+            "low",
+            ("en",),
+            max_prefills=self.max_prefills,
+        )
 
     def warm(self) -> None:
         self.log.append(("warm", threading.current_thread().name))
@@ -51,6 +64,7 @@ class ToneModel:
             raise SystemExit("crash")
         assert stream not in self._left, "prefilled before the last frame was stepped"
         self._left[stream] = (segment, options, -round(segment.pause * RATE / FRAME))
+        self._thinking[stream] = self.thinking
 
     def step(self, streams: Sequence[StreamId]) -> Sequence[Frame | SpeechError]:
         if not self.gate.is_set():
@@ -60,6 +74,9 @@ class ToneModel:
         return [self._frame(stream) for stream in streams]
 
     def _frame(self, stream: StreamId) -> Frame | SpeechError:
+        if self._thinking[stream]:
+            self._thinking[stream] -= 1
+            return Frame(np.zeros(0, np.float32))
         segment, options, position = self._left[stream]
         if "breaks" in segment.text:
             return SpeechError(f"{segment.text!r} broke")
@@ -90,6 +107,7 @@ class ToneModel:
     def release(self, stream: StreamId) -> None:
         self.log.append(("release", stream))
         self._left.pop(stream, None)
+        self._thinking.pop(stream, None)
 
     @property
     def held(self) -> set[StreamId]:

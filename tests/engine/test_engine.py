@@ -208,6 +208,21 @@ async def test_a_failing_stream_ends_alone_and_keeps_what_was_spoken(engine: Eng
     assert engine.open_streams == 0
 
 
+async def test_a_model_may_read_several_prompts_at_once_and_hand_out_nothing_meanwhile() -> None:
+    model = ToneModel(max_prefills=2, thinking=3)
+    async with Engine(lambda: model, EngineConfig(max_streams=2)) as engine:
+        model.gate.clear()
+        utterances = [engine.open(StreamOptions((voice,))) for voice in ("low", "high")]
+        for utterance in utterances:
+            utterance.say(Segment("ab"))
+            utterance.finish()
+        model.gate.set()
+        for utterance in utterances:
+            frames = [frame async for frame in utterance]
+            assert [len(frame.pcm) for frame in frames] == [FRAME, FRAME]
+            assert frames[-1].last
+
+
 async def test_audio_that_is_not_taken_stops_the_stream_not_the_engine(
     engine: Engine, model: ToneModel
 ) -> None:

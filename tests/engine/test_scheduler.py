@@ -28,20 +28,20 @@ def opened(s: Scheduler, *streams: StreamId, paced: bool = True) -> Scheduler:
 
 def test_nothing_to_do_without_text() -> None:
     s = opened(scheduler(), A)
-    assert s.plan(0.0) == Plan(None, (), None)
+    assert s.plan(0.0) == Plan((), (), None)
 
 
 def test_a_queued_segment_is_prefilled_and_stepped_in_one_go() -> None:
     s = opened(scheduler(), A)
     s.queue(A, 0.0)
-    assert s.plan(0.0) == Plan(A, (A,), None)
+    assert s.plan(0.0) == Plan((A,), (A,), None)
 
 
 def test_a_speaking_stream_is_stepped_without_prefill() -> None:
     s = opened(scheduler(), A)
     s.queue(A, 0.0)
     s.prefilled(A)
-    assert s.plan(0.0) == Plan(None, (A,), None)
+    assert s.plan(0.0) == Plan((), (A,), None)
 
 
 def test_after_its_last_frame_the_next_segment_is_prefilled() -> None:
@@ -49,7 +49,7 @@ def test_after_its_last_frame_the_next_segment_is_prefilled() -> None:
     s.queue(A, 0.0)
     s.queue(A, 0.0)
     speak(s, A, 0.1, 0.0, last=True)
-    assert s.plan(0.0).prefill == A
+    assert s.plan(0.0).prefill == (A,)
     speak(s, A, 0.1, 0.0, last=True)
     assert s.plan(0.0).step == ()
 
@@ -102,7 +102,7 @@ def test_a_paced_stream_far_ahead_waits_and_says_until_when() -> None:
     for stream, seconds in ((A, 5.0), (B, 4.0)):
         s.queue(stream, 0.0)
         speak(s, stream, seconds, 0.0)
-    assert s.plan(0.0) == Plan(None, (), 2.0)
+    assert s.plan(0.0) == Plan((), (), 2.0)
     assert s.plan(2.0).step == (B,)
     assert s.plan(3.0).step == (B, A)
 
@@ -136,8 +136,26 @@ def test_one_prefill_a_step() -> None:
         s.queue(stream, 0.0)
     s.prefilled(C)
     plan = s.plan(0.0)
-    assert plan.prefill == A
+    assert plan.prefill == (A,)
     assert set(plan.step) == {A, C}
+
+
+def test_several_prefills_a_step_for_a_model_that_reads_them_together() -> None:
+    s = opened(scheduler(max_prefills=2), A, B, C)
+    for stream in (A, B, C):
+        s.queue(stream, 0.0)
+    plan = s.plan(0.0)
+    assert plan.prefill == (A, B)
+    assert plan.step == (A, B)
+
+
+def test_an_empty_frame_keeps_the_streams_place_in_the_queue() -> None:
+    s = opened(scheduler(max_batch=1), A, B)
+    s.queue(A, 0.0)
+    s.queue(B, 0.1)
+    s.prefilled(A)
+    s.stepped(A, 0.0, last=False, now=0.2)
+    assert s.plan(0.3) == Plan((), (A,), None)
 
 
 def test_admission_is_refused_while_as_many_speak_as_may() -> None:
@@ -177,7 +195,7 @@ def test_a_closed_stream_is_gone_at_once_and_late_reports_about_it_are_void() ->
     s.queue(A, 0.0)
     s.close(A)
     s.close(A)
-    assert s.plan(0.0) == Plan(None, (), None)
+    assert s.plan(0.0) == Plan((), (), None)
     speak(s, A, 1.0, 0.0)
     assert len(s) == 0
 
@@ -201,17 +219,18 @@ def test_everything_that_was_queued_is_spoken_in_the_end(data: st.DataObject) ->
         plan = s.plan(now)
         assert len(plan.step) <= 2
         assert len(set(plan.step)) == len(plan.step)
-        assert plan.prefill is None or plan.prefill in plan.step
+        assert len(plan.prefill) <= 1
+        assert set(plan.prefill) <= set(plan.step)
         if not plan.step:
             if plan.wake_at is None:
                 break
             assert plan.wake_at > now
             now = plan.wake_at
             continue
-        if plan.prefill is not None:
-            assert frames_left.get(plan.prefill, 0) == 0
-            frames_left[plan.prefill] = data.draw(st.integers(1, 5))
-            s.prefilled(plan.prefill)
+        for stream in plan.prefill:
+            assert frames_left.get(stream, 0) == 0
+            frames_left[stream] = data.draw(st.integers(1, 5))
+            s.prefilled(stream)
         for stream in plan.step:
             frames_left[stream] -= 1
             last = frames_left[stream] == 0

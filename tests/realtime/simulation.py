@@ -10,7 +10,7 @@ import itertools
 import random
 import re
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -232,8 +232,8 @@ class SimulatedEngine:
         if plan.step:
             self._computing = True
             cost = 0.004 + 0.0008 * len(plan.step)
-            if plan.prefill is not None:
-                stream = self.streams[plan.prefill]
+            for name in plan.prefill:
+                stream = self.streams[name]
                 segment = stream.queue.popleft()
                 demand(stream.speaking is None, "prefilled before the last frame of the segment before")
                 stream.speaking = speak(segment, stream.seconds)
@@ -245,12 +245,12 @@ class SimulatedEngine:
             self._alarm = plan.wake_at
             self.world.at(plan.wake_at, self.wake)
 
-    def _stepped(self, prefilled: StreamId | None, at_work: list[Stream]) -> None:
+    def _stepped(self, prefilled: Sequence[StreamId], at_work: list[Stream]) -> None:
         now = self.world.now
         self._computing = False
         self.steps += 1
-        if prefilled is not None:
-            self.scheduler.prefilled(prefilled)
+        for name in prefilled:
+            self.scheduler.prefilled(name)
         for stream in at_work:
             if stream.closed:
                 continue
