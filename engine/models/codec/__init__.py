@@ -1,1 +1,15 @@
 """The codec of the Dual-AR models: 44.1 kHz speech to ten codebooks at 21.5 frames a second, and back."""
+
+from engine.models.codec.config import CodecConfig, TransformerConfig
+from engine.models.codec.decoder import Decoder, DecoderState, load_decoder
+from engine.models.codec.encoder import Encoder, load_encoder
+
+__all__ = [
+    "CodecConfig",
+    "Decoder",
+    "DecoderState",
+    "Encoder",
+    "TransformerConfig",
+    "load_decoder",
+    "load_encoder",
+]
