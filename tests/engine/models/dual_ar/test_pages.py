@@ -7,10 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
-    consumes,
     initialize,
     invariant,
-    multiple,
     rule,
 )
 
@@ -304,38 +302,51 @@ class Life:
     plan: list[tuple[int, ...]] = field(default_factory=list)  # of the prompt, what is left to compute
 
 
-ROWS = st.tuples(st.integers(0, 1), st.integers(0, 1)).map(lambda row: (row[0], *[row[1]] * 10))
+ROWS = st.sampled_from([(7, *[0] * 10), (7, *[1] * 10), (8, *[0] * 10)])
 
 
 class Lives(RuleBasedStateMachine):
     lives = Bundle("lives")
 
-    @initialize(pages=st.integers(2, 12), page_size=st.integers(1, 4))
+    @initialize(pages=st.integers(4, 16), page_size=st.integers(1, 3))
     def start(self, pages: int, page_size: int) -> None:
         self.pool = PagePool(pages, page_size)
         self.size = page_size
         self.memory: dict[tuple[int, int], Writer] = {}
         self.open: list[Life] = []
-        self.past: list[list[tuple[int, ...]]] = []
 
     @rule(
         target=lives,
         rows=st.lists(ROWS, min_size=1, max_size=10),
         salt=st.sampled_from([b"a", b"b"]),
-        again=st.integers(0, 5),
-        cut=st.integers(1, 20),
         share=st.floats(0, 1),
     )
-    def open_one(self, rows: list[tuple[int, ...]], salt: bytes, again: int, cut: int, share: float) -> Life:
-        if again < len(self.past):
-            rows = self.past[-1 - again][:cut] + rows
-        self.past.append(rows)
-        public = round(share * len(rows))
+    def begin(self, rows: list[tuple[int, ...]], salt: bytes, share: float) -> Life:
+        life = self._begin(rows, salt, round(share * len(rows)))
+        self.compute(life, len(life.plan), [])
+        return life
+
+    @rule(
+        target=lives,
+        life=lives,
+        cut=st.integers(0, 3),
+        rows=st.lists(ROWS, max_size=2),
+        salt=st.sampled_from([b"a", b"b"]),
+        public=st.none() | st.integers(0, 10),
+    )
+    def begin_like(
+        self, life: Life, cut: int, rows: list[tuple[int, ...]], salt: bytes, public: int | None
+    ) -> Life:
+        """As one that lives or has lived, or nearly so."""
+        whole = life.history + life.plan
+        rows = whole[: max(1, len(whole) - cut)] + rows
+        return self._begin(rows, salt, min(life.public if public is None else public, len(rows)))
+
+    def _begin(self, rows: list[tuple[int, ...]], salt: bytes, public: int) -> Life:
         life = Life(self.pool.open(np.array(rows, np.int64), public, salt), salt, public)
         done = life.sequence.computed
         assert done < len(rows)
-        assert done % self.size == 0
-        assert life.sequence.pages == life.sequence.pages[: done // self.size]
+        assert done == len(life.sequence.pages) * self.size
         life.history, life.plan = rows[:done], rows[done:]
         for index in range(done):
             writer = self.memory[self._place(life, index)]
@@ -361,22 +372,22 @@ class Lives(RuleBasedStateMachine):
         life.sequence.advance(np.array(rows, np.int64))
         life.history = life.history + rows
         life.plan = life.plan[count:]
-        self.past.append(life.history)
 
-    @rule(life=lives, length=st.integers(0, 20), extra=st.integers(0, 5))
-    def truncate(self, life: Life, length: int, extra: int) -> None:
+    @rule(life=lives, back=st.integers(-3, 5), extra=st.integers(0, 5), same=st.booleans())
+    def truncate(self, life: Life, back: int, extra: int, same: bool) -> None:
         if life not in self.open:
             return
         life.sequence.grow(len(life.history) + extra)
+        length = max(0, len(life.history) - back)
         kept = life.sequence.truncate(length)
         assert min(length, len(life.history)) - self.size < kept <= length
         dropped = life.history[kept:]
         life.history = life.history[:kept]
-        life.plan = dropped + life.plan
-        assert len(life.sequence.pages) <= max(self.pool.room(length), 0)
+        life.plan = dropped + life.plan if same else []
+        assert len(life.sequence.pages) <= self.pool.room(length)
 
-    @rule(life=consumes(lives), poisoned=st.booleans(), forget=st.booleans())
-    def close(self, life: Life, poisoned: bool, forget: bool) -> None:
+    @rule(life=lives, poisoned=st.booleans(), forget=st.booleans())
+    def end(self, life: Life, poisoned: bool, forget: bool) -> None:
         if life not in self.open:
             return
         self.open.remove(life)
@@ -393,14 +404,13 @@ class Lives(RuleBasedStateMachine):
             for place in [place for place in self.memory if place[0] in freed]:
                 del self.memory[place]  # nobody may read these again
 
-    @rule(target=lives)
-    def close_all(self) -> object:
+    @rule()
+    def end_all(self) -> None:
         for life in self.open:
             life.sequence.close()
         self.open = []
         assert self.pool.used == 0
         assert self.pool.free + self.pool.cached == self.pool.pages - 1
-        return multiple()
 
     @rule()
     def clear(self) -> None:
@@ -433,5 +443,5 @@ class Lives(RuleBasedStateMachine):
                 assert other is life or not set(writable) & set(other.sequence.pages)
 
 
-Lives.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+Lives.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 test_lives = Lives.TestCase
