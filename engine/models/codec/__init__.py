@@ -3,6 +3,7 @@
 from engine.models.codec.config import CodecConfig, TransformerConfig
 from engine.models.codec.decoder import Decoder, DecoderState, load_decoder
 from engine.models.codec.encoder import Encoder, load_encoder
+from engine.models.codec.random import random_state, real_config, tiny_config, write_codec
 
 __all__ = [
     "CodecConfig",
@@ -12,4 +13,8 @@ __all__ = [
     "TransformerConfig",
     "load_decoder",
     "load_encoder",
+    "random_state",
+    "real_config",
+    "tiny_config",
+    "write_codec",
 ]

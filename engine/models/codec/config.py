@@ -26,6 +26,15 @@ class TransformerConfig:
         """Width of one attention head."""
         return self.dim // self.heads
 
+    def stated(self) -> dict[str, Any]:
+        """What the tensors' shapes do not tell, as a ``codec.json`` names it."""
+        return {
+            "n_head": self.heads,
+            "window_size": self.window,
+            "rope_base": self.rope_base,
+            "norm_eps": self.norm_eps,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class CodecConfig:
@@ -73,6 +82,19 @@ class CodecConfig:
         Raises :class:`ValueError` with the names of the tensors that are missing for a verdict.
         """
         return _Reader(shapes, stated or {}).config()
+
+    def stated(self) -> dict[str, Any]:
+        """The content of a ``codec.json`` for :meth:`of`."""
+        return {
+            "sample_rate": self.sample_rate,
+            "residual_dilations": self.dilations,
+            "encoder_transformer": self.encoder_transformer.stated(),
+            "quantizer": {
+                "convnext": {"layernorm_eps": self.layer_norm_eps},
+                "pre_module": self.pre.stated(),
+                "post_module": self.post.stated(),
+            },
+        }
 
 
 _HEAD_DIM = 64
