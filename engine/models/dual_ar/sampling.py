@@ -265,8 +265,10 @@ class Draws:
     """One frame's choices: :meth:`semantic`, then :meth:`residual` for 1, 2, …, then :meth:`commit`.
 
     ``bad`` ``[B]`` marks rows whose logits held NaN or infinity: their tokens are valid and mean nothing.
-    ``ended`` ``[B]`` marks rows that drew the end token.
+    ``ended`` ``[B]`` marks rows that drew the end token. ``choice`` tells how the semantic token came about.
     """
+
+    choice: Choice
 
     def __init__(self, sampler: Sampler, slots: Tensor, noise: Noise | None) -> None:
         self._sampler = sampler
@@ -284,9 +286,9 @@ class Draws:
 
     def semantic(self, logits: Tensor) -> Tensor:
         """Code 0 ``[B]`` from logits ``[B, semantic ids + 1]`` float32; 0 where the end token was drawn."""
-        choice = choose_semantic(logits, self._rows, self._noise, self._sampler.width)
-        self.bad = self.bad | ~choice.finite
-        self._column = choice.column.masked_fill(self.bad, 0)
+        self.choice = choose_semantic(logits, self._rows, self._noise, self._sampler.width)
+        self.bad = self.bad | ~self.choice.finite
+        self._column = self.choice.column.masked_fill(self.bad, 0)
         self.ended = self._column == self._sampler.semantic_size
         return self._column.masked_fill(self.ended, 0)
 

@@ -116,14 +116,10 @@ def chi_square(u: Tensor, cells: int = 64) -> float:
 
 def over(seeds: range, steps: range, draws: range, ids: range) -> Tensor:
     """Uniforms ``[seeds, steps, draws, ids]``."""
-    words = torch.tensor([seed_words(seed) for seed in seeds])
-    rows = [
-        draw_keys(word.expand(len(steps), 2), torch.tensor(list(steps)), 11)[:, list(draws)] for word in words
-    ]
-    keys = torch.stack(rows)
-    flat = keys.reshape(-1, 2)
-    u = uniforms(flat, torch.tensor(list(ids)).expand(len(flat), len(ids)))
-    return u.reshape(*keys.shape[:-1], len(ids))
+    words = torch.tensor([seed_words(seed) for seed in seeds]).repeat_interleave(len(steps), 0)
+    keys = draw_keys(words, torch.tensor(list(steps)).repeat(len(seeds)), 11)[:, list(draws)].flatten(0, 1)
+    u = uniforms(keys, torch.tensor(list(ids)).expand(len(keys), len(ids)))
+    return u.reshape(len(seeds), len(steps), len(draws), len(ids))
 
 
 @pytest.mark.parametrize(
