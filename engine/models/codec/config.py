@@ -1,8 +1,8 @@
 """The codec's hyper-parameters, told by its tensors' shapes, and by a ``codec.json`` where those are silent."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from itertools import count
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -78,8 +78,9 @@ class CodecConfig:
         """The configuration of a codec whose tensors have these shapes.
 
         ``stated`` is the content of a ``codec.json``. Of it we read what shapes do not show: heads, windows,
-        dilations, RoPE base, epsilons and the sample rate; for what it leaves out, the real codec's values hold.
-        Raises :class:`ValueError` with the names of the tensors that are missing for a verdict.
+        dilations, RoPE base, epsilons and the sample rate. What neither tells is as in the real codec; so a
+        lacking tensor leaves a configuration to which the others can be compared.
+        Raises :class:`ValueError` if ``stated`` does not fit the shapes.
         """
         return _Reader(shapes, stated or {}).config()
 
@@ -97,9 +98,27 @@ class CodecConfig:
         }
 
 
+def real_config() -> CodecConfig:
+    """The codec of S2-Pro and OpenAudio S1: 391 million parameters."""
+    wide = TransformerConfig(layers=8, dim=1024, heads=16, ffn=3072, window=128)
+    return CodecConfig(
+        latent=1024,
+        encoder_channels=64,
+        encoder_strides=(2, 4, 8, 8),
+        decoder_channels=1536,
+        decoder_strides=(8, 8, 4, 2),
+        resampling=(2, 2),
+        codebook_sizes=(4096, *(1024 for _ in range(9))),
+        codebook_dim=8,
+        convnext_ratio=4,
+        encoder_transformer=TransformerConfig(layers=4, dim=1024, heads=16, ffn=3072, window=512),
+        pre=wide,
+        post=wide,
+    )
+
+
 _HEAD_DIM = 64
-_WINDOW, _ENCODER_WINDOW = 128, 512
-"""The real codec's; windows count positions, 46 ms each for ``pre`` and ``post``, 12 ms in the encoder."""
+"""Width of the real codec's attention heads, where their number is not stated."""
 
 
 class _Reader:
@@ -108,83 +127,86 @@ class _Reader:
         self._stated = stated
 
     def config(self) -> CodecConfig:
-        encoder, decoder, residual = "encoder.block", "decoder.model", "quantizer.quantizer.quantizers"
-        self._require(
-            f"{encoder}.0.conv.bias",
-            f"{decoder}.0.conv.bias",
-            "quantizer.semantic_quantizer.quantizers.0.codebook.weight",
-            "quantizer.downsample.0.1.pwconv1.weight",
+        real = real_config()
+        encoder, decoder, quantizer = "encoder.block", "decoder.model", "quantizer"
+        semantic, residual = (
+            f"{quantizer}.semantic_quantizer.quantizers.0",
+            f"{quantizer}.quantizer.quantizers",
         )
-        shapes = self._shapes
-        downs = self._strides(f"{encoder}.{{}}.block.4.conv.parametrizations.weight.original1", 2)
-        ups = self._strides(f"{decoder}.{{}}.block.1.conv.parametrizations.weight.original1", 2)
-        books = [
-            shapes["quantizer.semantic_quantizer.quantizers.0.codebook.weight"],
-            *self._numbered(f"{residual}.{{}}.codebook.weight", start=0),
+        direction = "conv.parametrizations.weight.original1"
+        # Beside the blocks with a stride there are a convolution before, and Snake and a convolution after them.
+        downs = [
+            self._size(f"{encoder}.{number}.block.4.{direction}", -1, 2 * stride) // 2
+            for number, stride in self._filled(self._count(encoder, 7) - 3, real.encoder_strides, start=1)
         ]
-        wide, latent = shapes["quantizer.downsample.0.1.pwconv1.weight"]
-        quantizer = self._stated.get("quantizer", {})
-        config = CodecConfig(
+        ups = [
+            self._size(f"{decoder}.{number}.block.1.{direction}", -1, 2 * stride) // 2
+            for number, stride in self._filled(self._count(decoder, 7) - 3, real.decoder_strides, start=1)
+        ]
+        books = [
+            self._size(f"{residual}.{number}.codebook.weight", 0, size)
+            for number, size in self._filled(self._count(residual, 9), real.codebook_sizes[1:])
+        ]
+        resampling = [
+            self._size(f"{quantizer}.downsample.{number}.0.conv.weight", -1, stride)
+            for number, stride in self._filled(self._count(f"{quantizer}.downsample", 2), real.resampling)
+        ]
+        latent = self._size(f"{decoder}.0.{direction}", 1, real.latent)
+        wide = self._size(f"{quantizer}.downsample.0.1.pwconv1.bias", 0, real.convnext_ratio * latent)
+        stated = self._stated.get("quantizer", {})
+        return CodecConfig(
             latent=latent,
-            encoder_channels=shapes[f"{encoder}.0.conv.bias"][0],
-            encoder_strides=downs,
-            decoder_channels=shapes[f"{decoder}.0.conv.bias"][0],
-            decoder_strides=ups,
-            resampling=self._strides("quantizer.downsample.{}.0.conv.weight", 1, start=0),
-            codebook_sizes=tuple(size for size, _ in books),
-            codebook_dim=books[0][1],
+            encoder_channels=self._size(f"{encoder}.0.conv.bias", 0, real.encoder_channels),
+            encoder_strides=tuple(downs),
+            decoder_channels=self._size(f"{decoder}.0.conv.bias", 0, real.decoder_channels),
+            decoder_strides=tuple(ups),
+            resampling=tuple(resampling),
+            codebook_sizes=(self._size(f"{semantic}.codebook.weight", 0, real.codebook_sizes[0]), *books),
+            codebook_dim=self._size(f"{semantic}.codebook.weight", 1, real.codebook_dim),
             convnext_ratio=wide // latent,
             encoder_transformer=self._transformer(
                 f"{encoder}.{len(downs)}.block.5",
                 self._stated.get("encoder_transformer", {}),
-                _ENCODER_WINDOW,
+                real.encoder_transformer,
             ),
-            pre=self._transformer("quantizer.pre_module", quantizer.get("pre_module", {}), _WINDOW),
-            post=self._transformer("quantizer.post_module", quantizer.get("post_module", {}), _WINDOW),
-        )
-        return replace(
-            config,
-            dilations=tuple(self._stated.get("residual_dilations", config.dilations)),
-            layer_norm_eps=float(quantizer.get("convnext", {}).get("layernorm_eps", config.layer_norm_eps)),
-            sample_rate=int(self._stated.get("sample_rate", config.sample_rate)),
+            pre=self._transformer(f"{quantizer}.pre_module", stated.get("pre_module", {}), real.pre),
+            post=self._transformer(f"{quantizer}.post_module", stated.get("post_module", {}), real.post),
+            dilations=tuple(self._stated.get("residual_dilations", real.dilations)),
+            layer_norm_eps=float(stated.get("convnext", {}).get("layernorm_eps", real.layer_norm_eps)),
+            sample_rate=int(self._stated.get("sample_rate", real.sample_rate)),
         )
 
-    def _transformer(self, name: str, stated: Mapping[str, Any], window: int) -> TransformerConfig:
-        layers = len(self._numbered(f"{name}.layers.{{}}.attention_norm.weight", start=0))
-        self._require(f"{name}.layers.0.attention.wo.weight", f"{name}.layers.0.feed_forward.w1.weight")
-        dim = self._shapes[f"{name}.layers.0.attention.wo.weight"][0]
+    def _transformer(
+        self, name: str, stated: Mapping[str, Any], real: TransformerConfig
+    ) -> TransformerConfig:
+        dim = self._size(f"{name}.norm.weight", 0, real.dim)
         heads = int(stated.get("n_head", dim // _HEAD_DIM))
         if not heads or dim % heads or stated.get("n_local_heads", heads) != heads:
             raise ValueError(
                 f"{name}: n_head {heads} and n_local_heads {stated.get('n_local_heads', heads)} must be equal "
-                f"and divide the width, {dim}"
+                f"and divide the width, {dim}; codec.json states them"
             )
         return TransformerConfig(
-            layers=layers,
+            layers=self._count(f"{name}.layers", real.layers),
             dim=dim,
             heads=heads,
-            ffn=self._shapes[f"{name}.layers.0.feed_forward.w1.weight"][0],
-            window=int(stated.get("window_size", window)),
-            rope_base=float(stated.get("rope_base", 10_000.0)),
-            norm_eps=float(stated.get("norm_eps", 1e-5)),
+            ffn=self._size(f"{name}.layers.0.feed_forward.w1.weight", 0, real.ffn),
+            window=int(stated.get("window_size", real.window)),
+            rope_base=float(stated.get("rope_base", real.rope_base)),
+            norm_eps=float(stated.get("norm_eps", real.norm_eps)),
         )
 
-    def _strides(self, pattern: str, overlap: int, start: int = 1) -> tuple[int, ...]:
-        """Strides of numbered convolutions, whose kernels are ``overlap`` strides long."""
-        return tuple(shape[-1] // overlap for shape in self._numbered(pattern, start))
+    def _size(self, name: str, axis: int, default: int) -> int:
+        shape = self._shapes.get(name, ())
+        return shape[axis] if len(shape) > axis else default
 
-    def _numbered(self, pattern: str, start: int) -> list[Shape]:
-        found = []
-        for number in count(start):
-            shape = self._shapes.get(pattern.format(number))
-            if shape is None:
-                break
-            found.append(shape)
-        if not found:
-            raise ValueError(f"no codec: it has no tensor {pattern.format(start)}")
-        return found
+    def _count(self, prefix: str, default: int) -> int:
+        """How many numbered things there are behind a prefix."""
+        pattern = re.compile(re.escape(prefix) + r"\.(\d+)\.")
+        numbers = [int(match[1]) for match in map(pattern.match, self._shapes) if match]
+        return max(numbers) + 1 if numbers else default
 
-    def _require(self, *names: str) -> None:
-        missing = [name for name in names if name not in self._shapes]
-        if missing:
-            raise ValueError(f"no codec: it has no tensor {', '.join(missing)}")
+    @staticmethod
+    def _filled(count: int, real: tuple[int, ...], start: int = 0) -> list[tuple[int, int]]:
+        """Numbers from ``start``, each with the real codec's value, or its last one."""
+        return [(start + index, real[min(index, len(real) - 1)]) for index in range(count)]

@@ -11,6 +11,9 @@ from engine.models.codec.config import TransformerConfig
 from engine.models.codec.streaming import Past, Ring, StreamState
 from engine.models.codec.weights import Source
 
+_TABLE = 327_680
+"""Positions for which the reference has angles; four hours of frames."""
+
 
 class Conv(nn.Module):
     """A causal convolution: ``context`` steps on the left come from the past, none from the future.
@@ -172,15 +175,17 @@ class Transformer(nn.Module):
     def _rotation(self, at: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines, and sines with the sign of each element of a pair: [B, T, 3, 1, head_dim] for q, k and v.
 
-        The reference's table is float32 rounded to bfloat16; its rows are computed here, for any position, and
-        by way of float64, so that no device's sine decides where to round. Values are not turned.
+        The reference has a table, float32 rounded to bfloat16. Its rows are computed here, so that there are rows
+        for any position, and by way of float64, so that no device's sine decides where to round. Far out, where
+        a float32 can no longer tell neighbours apart, angles are float64 too. Values are not turned.
         """
-        angles = (at[..., None] * self.frequencies).double()[..., None]
+        exact = at[..., None] * self.frequencies.double()
+        angles = torch.where(at[..., None] < _TABLE, at[..., None] * self.frequencies, exact)[..., None]
         cos, sin = angles.cos(), angles.sin()
         turn = torch.stack((cos.expand(*cos.shape[:-1], 2), torch.cat((-sin, sin), -1)))
         turn = turn.flatten(-2).float().bfloat16().float()
         still = torch.zeros_like(turn)
-        still[0] = 1.0
+        still[0].fill_(1.0)
         turns = torch.stack((turn, turn, still), 3)[..., None, :]
         return turns[0], turns[1]
 

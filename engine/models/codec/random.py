@@ -25,25 +25,6 @@ _SPEECH = 0.1
 """RMS of the speech that the encoder expects."""
 
 
-def real_config() -> CodecConfig:
-    """The codec of S2-Pro and OpenAudio S1: 391 million parameters."""
-    wide = TransformerConfig(layers=8, dim=1024, heads=16, ffn=3072, window=128)
-    return CodecConfig(
-        latent=1024,
-        encoder_channels=64,
-        encoder_strides=(2, 4, 8, 8),
-        decoder_channels=1536,
-        decoder_strides=(8, 8, 4, 2),
-        resampling=(2, 2),
-        codebook_sizes=(4096, *(1024 for _ in range(9))),
-        codebook_dim=8,
-        convnext_ratio=4,
-        encoder_transformer=TransformerConfig(layers=4, dim=1024, heads=16, ffn=3072, window=512),
-        pre=wide,
-        post=wide,
-    )
-
-
 def tiny_config() -> CodecConfig:
     """The same topology, strides and codebooks with few channels: a frame takes milliseconds on one core."""
     narrow = TransformerConfig(layers=2, dim=32, heads=2, ffn=64, window=16)
@@ -121,7 +102,7 @@ def _gain(name: str, config: CodecConfig) -> float:
         return _AFTER_SNAKE * _BRANCH
     block = name.split(".")
     if block[:2] == ["decoder", "model"] and block[4:6] == ["1", "conv"]:
-        # Transposed: a filter's length is shared by ``stride`` outputs, and there are half as many filters as before.
+        # Transposed: ``stride`` outputs share a filter's length, and there are half as many filters.
         return _AFTER_SNAKE * sqrt(config.decoder_strides[int(block[2]) - 1] / 2)
     return _AFTER_SNAKE
 

@@ -134,6 +134,8 @@ def _checked(path: Path, found: Mapping[str, Shape], config: CodecConfig) -> lis
             if found.get(name, shape) != shape
         ],
     }
+    if len(complaints["missing"]) == len(expected):
+        raise ValueError(f"{path} holds no codec: none of its {len(expected)} tensors")
     if any(complaints.values()):
         told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in complaints.items() if names)
         raise ValueError(f"{path} is not the codec that it should be: {told}")
