@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from math import prod
 from typing import Any
 
@@ -134,14 +135,13 @@ class _Reader:
             f"{quantizer}.quantizer.quantizers",
         )
         direction = "conv.parametrizations.weight.original1"
-        # Beside the blocks with a stride there are a convolution before, and Snake and a convolution after them.
         downs = [
             self._size(f"{encoder}.{number}.block.4.{direction}", -1, 2 * stride) // 2
-            for number, stride in self._filled(self._count(encoder, 7) - 3, real.encoder_strides, start=1)
+            for number, stride in self._filled(self._blocks(encoder, 4), real.encoder_strides, start=1)
         ]
         ups = [
             self._size(f"{decoder}.{number}.block.1.{direction}", -1, 2 * stride) // 2
-            for number, stride in self._filled(self._count(decoder, 7) - 3, real.decoder_strides, start=1)
+            for number, stride in self._filled(self._blocks(decoder, 4), real.decoder_strides, start=1)
         ]
         books = [
             self._size(f"{residual}.{number}.codebook.weight", 0, size)
@@ -180,8 +180,8 @@ class _Reader:
         self, name: str, stated: Mapping[str, Any], real: TransformerConfig
     ) -> TransformerConfig:
         dim = self._size(f"{name}.norm.weight", 0, real.dim)
-        heads = int(stated.get("n_head", dim // _HEAD_DIM))
-        if not heads or dim % heads or stated.get("n_local_heads", heads) != heads:
+        heads = int(stated.get("n_head", max(1, dim // _HEAD_DIM)))
+        if heads < 1 or dim % heads or stated.get("n_local_heads", heads) != heads:
             raise ValueError(
                 f"{name}: n_head {heads} and n_local_heads {stated.get('n_local_heads', heads)} must be equal "
                 f"and divide the width, {dim}; codec.json states them"
@@ -198,13 +198,17 @@ class _Reader:
 
     def _size(self, name: str, axis: int, default: int) -> int:
         shape = self._shapes.get(name, ())
-        return shape[axis] if len(shape) > axis else default
+        return shape[axis] if -len(shape) <= axis < len(shape) else default
 
-    def _count(self, prefix: str, default: int) -> int:
-        """How many numbered things there are behind a prefix."""
-        pattern = re.compile(re.escape(prefix) + r"\.(\d+)\.")
-        numbers = [int(match[1]) for match in map(pattern.match, self._shapes) if match]
-        return max(numbers) + 1 if numbers else default
+    def _count(self, prefix: str, default: int, start: int = 0, suffix: str = "") -> int:
+        """How many numbered things there are, of each at least one tensor."""
+        pattern = re.compile(rf"{re.escape(prefix)}\.(\d+)\.{re.escape(suffix)}")
+        numbers = {int(match[1]) for match in map(pattern.match, self._shapes) if match}
+        return next(number for number in count(start) if number not in numbers) - start or default
+
+    def _blocks(self, prefix: str, default: int) -> int:
+        """How many blocks there are; before and after them there are single layers, numbered with them."""
+        return self._count(prefix, default, start=1, suffix="block.")
 
     @staticmethod
     def _filled(count: int, real: tuple[int, ...], start: int = 0) -> list[tuple[int, int]]:
