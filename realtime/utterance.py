@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine import EngineError, Segment, WordTime
-from realtime.chunker import PACES, Chunk, Chunker
+from realtime.chunker import PACES, TOLERANCE, Chunk, Chunker
 from realtime.playout import PlayoutClock
 from realtime.request import SpeechRequest
 from realtime.script import Line, Script
@@ -263,11 +263,16 @@ class Utterance:
     # -- time ---------------------------------------------------------------------------------------
 
     def poll(self, now: float) -> None:
-        """Give the engine what is due by now."""
+        """Give the engine what is due by now: lines of one chunk, for others have to be served between two."""
         self.due = None
+        made = False
         while self._said < self._max_queued:
-            if self._said == len(self._lines) and not self._next_chunk(now):
-                break
+            if self._said == len(self._lines):
+                if made and self._chunker.pending:
+                    self.due = now + TOLERANCE
+                    break
+                if not (made := self._next_chunk(now)):
+                    break
             self._actions.append(Say(self._lines[self._said].segment))
             self._said += 1
         if self._lines:

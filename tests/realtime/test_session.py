@@ -4,6 +4,7 @@ import pytest
 
 from engine import EngineStopped, Segment, StreamOptions, WordTime
 from engine.audio import output_format
+from realtime.chunker import MAX_TAG
 from realtime.request import SpeechRequest
 from realtime.session import DEFAULT_CONTEXT, Session
 from realtime.utterance import (
@@ -350,6 +351,23 @@ def test_contexts_are_limited() -> None:
     session.cancel(0.0, "a")
     session.start(REQUEST, 0.0, "c")
     assert session.active("c")
+
+
+@pytest.mark.parametrize("text", ["It costs $1,234.56 now. ", "((", "[whispers] a ", "今天是2024年5月17日，"])
+def test_one_call_makes_lines_of_one_chunk_however_much_text_waits(text: str) -> None:
+    session, now, most, pending = started(), 0.0, 0, 200_000
+    session.text((text * pending)[:pending], now)
+    for _ in range(100):
+        most, pending = max(most, pending - session.pending), session.pending
+        due = session.due
+        assert due is not None
+        if due < now + 1.0:
+            now = max(now, due)
+            session.poll(now)
+        else:  # as much as the engine takes
+            spoke(session, 1.0, now)
+    assert 0 < most <= REQUEST.chunk_length + MAX_TAG
+    assert pending < 199_000
 
 
 def test_a_forgotten_context_times_out_and_a_speaking_one_does_not() -> None:

@@ -230,7 +230,7 @@ def simulate(
 @pytest.mark.parametrize(
     ("seed", "begins", "world_of"),
     [
-        (1, 0.0, {"sessions": 300, "streams": 48, "rush": 3.0, "rude": 0.02}),
+        (4, 0.0, {"sessions": 300, "streams": 64, "rush": 3.0, "rude": 0.02}),
         (2, 1_000_000.0, {"sessions": 300, "streams": 48, "rush": 12.0, "rude": 0.0}),
         (3, 1_000.0, {"sessions": 400, "streams": 4, "rush": 20.0, "rude": 0.3}),
     ],
