@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import get_args
+from typing import Any, get_args
 
+import anyio.lowlevel
 import numpy as np
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message
 
 from engine import Engine, EngineError, SpeechModel
 from engine.audio import AudioStream, Container, output_format
@@ -21,6 +23,14 @@ from transports.version import VERSION
 
 # Encoding is short bursts of C code that release the GIL; more threads than this only contend for it.
 ENCODER_THREADS = 2
+_FIRST = (
+    ("http", "GET", "/health"),
+    ("http", "GET", "/ready"),
+    ("http", "POST", "/v1/tts"),
+    ("http", "POST", "/v1/tts/stream/with-timestamp"),
+    ("websocket", "GET", "/v1/tts/live"),
+    ("websocket", "GET", "/v1/tts/live/with-timestamp"),
+)
 CONTAINERS: tuple[Container, ...] = get_args(Container)
 
 
@@ -30,6 +40,22 @@ async def load(engine: Engine, encoders: Executor) -> None:
     await asyncio.gather(
         engine.start(), *(loop.run_in_executor(encoders, _encode_once, kind) for kind in CONTAINERS)
     )
+
+
+async def answer_once(app: ASGIApp) -> None:
+    """Be refused everything once: FastAPI reads the source of an endpoint for its first caller."""
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(_: Message) -> None:
+        pass
+
+    denial: dict[str, Any] = {"websocket.http.response": {}}
+    for kind, method, path in _FIRST:
+        scope = {"type": kind, "method": method, "path": path, "query_string": b"", "headers": []}
+        await app(scope | {"extensions": denial}, receive, send)
+    await anyio.lowlevel.checkpoint()  # anyio, which streams the responses, loads itself when first used
 
 
 def _encode_once(container: Container) -> None:
@@ -59,6 +85,7 @@ def create_app(
             app.state.services = Services(settings, engine, Encoders(live, download))
             loading = asyncio.create_task(load(engine, live))
             loading.add_done_callback(loaded)
+            await answer_once(app)
             try:
                 yield
             finally:

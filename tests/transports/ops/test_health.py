@@ -1,11 +1,13 @@
 """Alive and ready are two questions."""
 
+import inspect
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from engine import EngineConfig, SpeechModel
 from tests.tones import ToneModel
@@ -19,6 +21,21 @@ def test_alive_and_ready(server: Running) -> None:
     ready = httpx.get(f"{server.url}/ready")
     assert ready.status_code == 200
     assert ready.json()["status"] == "ready"
+
+
+def test_the_first_caller_does_not_wait_for_what_is_loaded_late(
+    small: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[object] = []
+    monkeypatch.setattr(inspect, "getsourcelines", late.append)
+    for path in ("/v1/tts", "/v1/tts/stream/with-timestamp"):
+        assert httpx.post(f"{small.url}{path}", json={"text": "Hi."}).status_code == 200
+    for path in ("/health", "/ready"):
+        assert httpx.get(f"{small.url}{path}").status_code == 200
+    for path in ("", "/with-timestamp"):
+        with connect(small.live + path):
+            pass
+    assert not late
 
 
 @pytest.fixture
