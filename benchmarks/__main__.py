@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,9 @@ def main(
     \b
     text       processor time for each token of 4 characters until the engine is given its line: chunker,
                tags and normaliser, in virtual time. Below: the same for longer texts that come all at once.
-    loop       how late /health is answered while 1 MB of text comes in: what the server's event loop
-               stands still, with the noise of the process that asks, every 2 ms.
+    loop       the event loop while 1 MB of text comes in. block: the most processor time that it used at a
+               stretch, noted by itself every 2 ms. late: how late it was woken for that, and /health
+               answered, which the machine has its share in; beside it, the noise of the process that asks.
     cancel     by hanging up, and by the event at random times: until the last audio arrives, and
                until /ready counts the stream no more.
 
@@ -107,7 +109,8 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     try:
         with running(url, max_streams, out / "server.log") as server:
-            results = _run(server, plan, set(only or _SECTIONS), quick, console, options)
+            watched = running(url, max_streams, out / "watched.log", out / "watched.bin")
+            results = _run(server, watched, plan, set(only or _SECTIONS), quick, console, options)
     except (ServerFailed, OSError, WebSocketException) as error:
         raise click.ClickException(f"the server failed: {error}") from error
     report.show(results, console)
@@ -130,7 +133,13 @@ def _level(streams: int, quick: bool, seconds: float | None) -> Level:
 
 
 def _run(
-    server: Server, plan: list[Level], parts: set[str], quick: bool, console: Console, options: dict[str, Any]
+    server: Server,
+    watched: AbstractContextManager[Server],
+    plan: list[Level],
+    parts: set[str],
+    quick: bool,
+    console: Console,
+    options: dict[str, Any],
 ) -> report.Results:
     async def measure() -> report.Results:
         results = report.Results({**options, "url": server.url}, report.machine())
@@ -143,7 +152,8 @@ def _run(
             if "loop" in parts:
                 status.update("a very long text")
                 times, seconds = _QUICK_LOADS if quick else _LOADS
-                results.loads.extend(await measure_loop(server, seconds=seconds, times=times))
+                with watched as other:
+                    results.loads.extend(await measure_loop(other, seconds=seconds, times=times))
             if "live" in parts:
                 status.update("a text at once")
                 results.throughput.extend(await measure_throughput(server, audio_format=audio_format))

@@ -1,4 +1,4 @@
-"""How long the server's event loop stands still while a very long text comes in, as seen from outside."""
+"""How long the server's event loop stands still while a very long text comes in: from within and from outside."""
 
 import asyncio
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+import numpy.typing as npt
 import ormsgpack
 from websockets.exceptions import WebSocketException
 
@@ -19,6 +20,7 @@ from benchmarks.client import caller, quiet_loop, start_event
 from benchmarks.server import Server, ServerFailed
 from benchmarks.text_cost import repeated
 from benchmarks.texts import SHORT, TEXTS
+from benchmarks.watched import beats
 
 HTTP_LENGTH = 1_000_000
 SOCKET_LENGTH = 900_000
@@ -30,10 +32,15 @@ _READ = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How late ``/health`` was answered under one load, beyond the median without any; seconds.
+    """How the event loop fared under one load; seconds.
 
-    ``own_p99`` and ``own_longest`` are how late the asking process was itself woken, which is no fault of the
-    server. ``problem`` says what went wrong with the load.
+    ``block`` is the most processor time that its thread used between two of its beats, 2 ms apart: an upper bound
+    of its longest callback. ``late_p99`` and ``late_longest`` are how late those beats came, for whatever reason.
+    They are None for a server that was not watched from within.
+
+    ``p50`` to ``longest`` say how late ``/health`` was answered, beyond the median without any load; ``own_p99``
+    and ``own_longest`` how late the asking process was itself woken, which is no fault of the server. ``problem``
+    says what went wrong with the load.
     """
 
     name: str
@@ -44,6 +51,9 @@ class Load:
     own_p99: float
     own_longest: float
     problem: str | None = None
+    block: float | None = None
+    late_p99: float | None = None
+    late_longest: float | None = None
 
 
 async def measure_loop(server: Server, *, seconds: float, times: int) -> list[Load]:
@@ -54,10 +64,10 @@ async def measure_loop(server: Server, *, seconds: float, times: int) -> list[Lo
     long_, brief = repeated(TEXTS, HTTP_LENGTH), SHORT[0]
     loads: list[tuple[str, Callable[[], Awaitable[str | None]]]] = [
         ("no load", lambda: _nothing(seconds)),
-        ("a short text over the socket", lambda: _over_socket(server, brief, seconds)),
-        ("20 kB over HTTP", lambda: _over_http(server, long_[:_MODEST_LENGTH], seconds)),
-        ("1 MB over HTTP", lambda: _over_http(server, long_, seconds)),
-        ("900 kB over the socket", lambda: _over_socket(server, long_[:SOCKET_LENGTH], seconds)),
+        ("short, socket", lambda: _over_socket(server, brief, seconds)),
+        ("20 kB, HTTP", lambda: _over_http(server, long_[:_MODEST_LENGTH], seconds)),
+        ("1 MB, HTTP", lambda: _over_http(server, long_, seconds)),
+        ("900 kB, socket", lambda: _over_socket(server, long_[:SOCKET_LENGTH], seconds)),
     ]
     spans: dict[str, list[tuple[float, float]]] = {name: [] for name, _ in loads}
     problems: dict[str, str | None] = {}
@@ -84,13 +94,14 @@ async def measure_loop(server: Server, *, seconds: float, times: int) -> list[Lo
             poller.kill()
     if poller.returncode:
         raise ServerFailed(f"/health was not answered: {errors.decode()[-500:]}")
-    return summarise(json.loads(output), spans, problems)
+    return summarise(json.loads(output), spans, problems, beats(server.watch) if server.watch else None)
 
 
 def summarise(
     samples: list[tuple[float, float, float]],
     spans: dict[str, list[tuple[float, float]]],
     problems: dict[str, str | None],
+    watched: npt.NDArray[np.float64] | None = None,
 ) -> list[Load]:
     """The samples by the load they were taken under, the first of which is none."""
     asked, taken, own = np.array(samples).reshape(-1, 3).T
@@ -108,8 +119,28 @@ def summarise(
         p50, p99, longest = map(float, np.quantile(excess, (0.5, 0.99, 1.0)))
         own_p99, own_longest = map(float, np.quantile(own[chosen], (0.99, 1.0)))
         count = int(chosen.sum())
-        results.append(Load(name, count, p50, p99, longest, own_p99, own_longest, problems.get(name)))
+        results.append(
+            Load(
+                *(name, count, p50, p99, longest, own_p99, own_longest, problems.get(name)),
+                *_within(watched, times),
+            )
+        )
     return results
+
+
+def _within(
+    watched: npt.NDArray[np.float64] | None, times: list[tuple[float, float]]
+) -> tuple[float | None, float | None, float | None]:
+    """The most processor time between two beats of a load; how late they were at p99, and at the most."""
+    if watched is None:
+        return None, None, None
+    beat, worked, late = watched.T
+    chosen = np.zeros(len(beat), bool)
+    for begin, end in times:
+        chosen |= (beat >= begin) & (beat < end)
+    if not chosen.any():
+        return None, None, None
+    return float(worked[chosen].max()), float(np.quantile(late[chosen], 0.99)), float(late[chosen].max())
 
 
 def _address(server: Server) -> tuple[str, str]:

@@ -42,7 +42,7 @@ TOKEN_SECONDS = 50e-6
 """What a token may cost on its way to the engine, on average."""
 
 BLOCK_SECONDS = 0.005
-"""How long the event loop may stand still while a very long text comes in."""
+"""How long the event loop may be busy with one thing while a very long text comes in."""
 
 FRAME_SECONDS = 0.1
 """How long audio may go on after a cancel: one frame of the bundled voice."""
@@ -258,15 +258,19 @@ def _text_table(texts: Sequence[TextCost], growth: Sequence[TextCost]) -> Table:
 
 def _loop_table(loads: Sequence[Load]) -> Table:
     table = Table(
-        title="How late /health is answered, beyond its median without load; milliseconds",
-        caption="The asker's own noise is in all of it: see its column",
+        title="The event loop; milliseconds",
+        caption="block: processor time at a stretch. late: the loop's beats. /health: beyond its median without "
+        "load. Both have the machine's own noise in them: see no load, and the asker.",
     )
-    for name in ("", "asked", "p50", "p99", "max", "asker p99", "asker max"):
-        table.add_column(name, justify="right" if name else "left")
+    columns = ("", "block", "late p99", "max", "/health p99", "max", "asker max")
+    for index, name in enumerate(columns):
+        table.add_column(name, justify="right" if index else "left")
     for index, one in enumerate(loads):
-        longest = _against(one.longest, BLOCK_SECONDS if index > 2 else None, _fine)
-        noise = [_fine(one.own_p99), _fine(one.own_longest)]
-        table.add_row(one.name, str(one.samples), _fine(one.p50), _fine(one.p99), longest, *noise)
+        table.add_row(
+            one.name,
+            _against(one.block, BLOCK_SECONDS if index else None, _fine),
+            *map(_fine, (one.late_p99, one.late_longest, one.p99, one.longest, one.own_longest)),
+        )
     return table
 
 

@@ -24,11 +24,17 @@ class ServerFailed(RuntimeError):
 
 
 class Server:
-    """A server under test: its base URL, and its process if that runs on this machine under our hands."""
+    """A server under test: its base URL, and its process if that runs on this machine under our hands.
 
-    def __init__(self, url: str, process: "subprocess.Popen[bytes] | None" = None) -> None:
+    ``watch`` is the file in which it notes how its event loop fares, if it does.
+    """
+
+    def __init__(
+        self, url: str, process: "subprocess.Popen[bytes] | None" = None, watch: Path | None = None
+    ) -> None:
         self.url = url.rstrip("/")
         self.process = process
+        self.watch = watch
 
     @property
     def live_url(self) -> str:
@@ -76,10 +82,10 @@ class Monitor:
 
 
 @contextlib.contextmanager
-def running(url: str | None, max_streams: int, log: Path) -> Iterator[Server]:
+def running(url: str | None, max_streams: int, log: Path, watch: Path | None = None) -> Iterator[Server]:
     """The server at ``url``, or one of our own, warm, whose output goes to ``log``; stopped at the end.
 
-    Raises :class:`ServerFailed`.
+    With ``watch``, our own notes there how its event loop fares. Raises :class:`ServerFailed`.
     """
     if url is not None:
         server = Server(url)
@@ -91,10 +97,12 @@ def running(url: str | None, max_streams: int, log: Path) -> Iterator[Server]:
         *(sys.executable, "-c", "from transports.cli import main; main()"),
         *("serve", "--port", str(port), "--max-streams", str(max_streams)),
     ]
+    if watch is not None:
+        command = [sys.executable, "-m", "benchmarks.watched", str(port), str(max_streams), str(watch)]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
-        server = Server(f"http://127.0.0.1:{port}", process)
+        server = Server(f"http://127.0.0.1:{port}", process, watch)
         try:
             _await_ready(server)
         except ServerFailed as error:
