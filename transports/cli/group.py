@@ -4,12 +4,13 @@ from importlib import import_module
 
 import click
 
-# Each is the object of its own name in the module of its own name.
+# Each is the object of its own name in the module of its own name, with _ for -.
 COMMANDS = {
     "serve": "Run the server.",
-    "say": "Speak a text, or what comes in on stdin, into a file or a pipe.",
-    "doctor": "Check the installation and speak a sentence through all of it.",
+    "say": "Speak a text, or stdin, into a file or a pipe.",
+    "doctor": "Check the installation, and speak a sentence.",
     "voices": "List the voices.",
+    "make-checkpoint": "Write a checkpoint of random weights, to try things out.",
     "version": "Show the version.",
 }
 
@@ -23,8 +24,9 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        name = cmd_name.replace("-", "_")
         try:
-            command = getattr(import_module(f"transports.cli.{cmd_name}"), cmd_name)
+            command = getattr(import_module(f"transports.cli.{name}"), name)
         except ImportError as error:
             raise click.ClickException(
                 f"a part of parrotfish is missing or broken: {error}\n"
