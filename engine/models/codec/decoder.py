@@ -15,6 +15,8 @@ from engine.models.codec.layers import (
     Snake,
     Transformer,
     UpConv,
+    alpha,
+    snake,
 )
 from engine.models.codec.quantizer import Codebooks
 from engine.models.codec.streaming import Past, StreamState
@@ -35,10 +37,13 @@ def load_decoder(path: Path, device: torch.device, dtype: torch.dtype) -> "Decod
 class Block(nn.Module):
     """Snake, an up-sampling convolution and the residual units."""
 
+    alpha: Tensor
+
     def __init__(self, source: Source, stride: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
-        self.snake = Snake(source.at("0"))
-        self.up = UpConv(source.at("1.conv"), stride=stride)
+        scale = alpha(source.at("0"))
+        self.register_buffer("alpha", source.keep(scale))
+        self.up = UpConv(source.at("1.conv"), stride=stride, after=scale)
         self.units = nn.ModuleList(
             ResidualUnit(source.at(f"{number}.block"), dilation)
             for number, dilation in enumerate(dilations, 2)
@@ -46,7 +51,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
         """[B, C, T] -> [B, C / 2, T * stride]."""
-        x = self.up(self.snake(x), past)
+        x = self.up(snake(x * self.alpha), past)
         for unit in self.units:
             x = unit(x, past)
         return x

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.models.codec.config import CodecConfig
-from engine.models.codec.layers import Conv, ConvNeXt, Network, ResidualUnit, Snake, Transformer
+from engine.models.codec.layers import Conv, ConvNeXt, Network, ResidualUnit, Snake, Transformer, alpha, snake
 from engine.models.codec.quantizer import Quantizer
 from engine.models.codec.streaming import Past
 from engine.models.codec.weights import CodecFile, Source
@@ -26,20 +26,23 @@ def load_encoder(path: Path, device: torch.device, dtype: torch.dtype) -> "Encod
 class Block(nn.Module):
     """The residual units, Snake and a strided convolution."""
 
+    alpha: Tensor
+
     def __init__(self, source: Source, stride: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
         self.units = nn.ModuleList(
             ResidualUnit(source.at(f"{number}.block"), dilation) for number, dilation in enumerate(dilations)
         )
         after = len(dilations)
-        self.snake = Snake(source.at(f"{after}"))
-        self.down = Conv(source.at(f"{after + 1}.conv"), stride=stride)
+        scale = alpha(source.at(f"{after}"))
+        self.register_buffer("alpha", source.keep(scale))
+        self.down = Conv(source.at(f"{after + 1}.conv"), stride=stride, after=scale)
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
         """[B, C, T] -> [B, 2 C, T / stride]."""
         for unit in self.units:
             x = unit(x, past)
-        y: Tensor = self.down(self.snake(x), past)
+        y: Tensor = self.down(snake(x * self.alpha), past)
         return y
 
 

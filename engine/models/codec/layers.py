@@ -14,21 +14,37 @@ from engine.models.codec.weights import Source
 _TABLE = 327_680
 """Positions for which the reference has angles; four hours of frames."""
 
+_LEAST_ALPHA = 1e-6
+
 
 class Conv(nn.Module):
     """A causal convolution: ``context`` steps on the left come from the past, none from the future.
 
-    With a stride, the number of steps in a call must be a multiple of it.
+    With a stride, the number of steps in a call must be a multiple of it. ``after`` and ``before`` are the alphas
+    of Snakes around it, of which it does a part: see :func:`snake`.
     """
 
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, source: Source, *, stride: int = 1, dilation: int = 1, groups: int = 1) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        after: Tensor | None = None,
+        before: Tensor | None = None,
+    ) -> None:
         super().__init__()
-        weight = source.weight()
+        weight, bias = source.weight(), source.tensor("bias")
+        if after is not None:
+            weight = weight / after
+        if before is not None:
+            weight, bias = weight * before.view(-1, 1, 1), bias * before.flatten()
         self.register_buffer("weight", source.keep(weight))
-        self.register_buffer("bias", source.keep(source.tensor("bias")))
+        self.register_buffer("bias", source.keep(bias))
         self.stride, self.dilation, self.groups = stride, dilation, groups
         self.channels = weight.shape[1] * groups
         self.context = (weight.shape[2] - 1) * dilation + 1 - stride
@@ -43,15 +59,17 @@ class UpConv(nn.Module):
     """A transposed convolution, its right end cut off, so that every step gives ``stride`` steps at once.
 
     Computed as an ordinary convolution with ``stride`` times the channels, whose outputs are then interleaved:
-    what it needs of the past are its last inputs, as for any other.
+    what it needs of the past are its last inputs, as for any other. ``after`` is as for :class:`Conv`.
     """
 
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, source: Source, *, stride: int) -> None:
+    def __init__(self, source: Source, *, stride: int, after: Tensor | None = None) -> None:
         super().__init__()
         weight = source.weight()
+        if after is not None:
+            weight = weight / after.view(-1, 1, 1)
         inputs, outputs, kernel = weight.shape
         reach = kernel // stride
         # [in, out, reach * stride] -> [out * stride, in, reach], the newest input last
@@ -68,38 +86,53 @@ class UpConv(nn.Module):
         return y.view(rows, -1, self.stride, steps).transpose(2, 3).reshape(rows, -1, steps * self.stride)
 
 
+def alpha(source: Source) -> Tensor:
+    """The alphas of a Snake, [1, C, 1] float32, kept off zero, at which Snake is the identity."""
+    found = source.tensor("alpha")
+    return torch.where(found.abs() < _LEAST_ALPHA, _LEAST_ALPHA, found)
+
+
+def snake(u: Tensor) -> Tensor:
+    """Snake, x + sin²(alpha x) / alpha (Ziyin et al., 2020), of u = alpha x, and times alpha: u + sin² u.
+
+    The multiplication before and the division after are left to the convolutions there, which do them for
+    nothing, since they have them in their weights.
+    """
+    sine = torch.sin(u)
+    return torch.addcmul(u, sine, sine)
+
+
 class Snake(nn.Module):
-    """x + sin²(alpha x) / alpha, alpha by channel (Ziyin et al., 2020)."""
+    """Snake without convolutions around it that would do a part."""
 
     alpha: Tensor
-    inverse: Tensor
 
     def __init__(self, source: Source) -> None:
         super().__init__()
-        alpha = source.tensor("alpha")
-        self.register_buffer("alpha", source.keep(alpha))
-        self.register_buffer("inverse", source.keep(1 / (alpha + 1e-9)))  # as the DAC does, for alpha 0
+        self.register_buffer("alpha", source.keep(alpha(source)))
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, T] -> the same shape."""
-        wave = torch.sin(x * self.alpha)
-        return torch.addcmul(x, wave * self.inverse, wave)
+        y: Tensor = snake(x * self.alpha) / self.alpha
+        return y
 
 
 class ResidualUnit(nn.Module):
     """Snake, a dilated convolution of 7, Snake, one of 1; and the input added."""
 
+    alpha: Tensor
+
     def __init__(self, source: Source, dilation: int) -> None:
         super().__init__()
-        self.before = Snake(source.at("0"))
-        self.wide = Conv(source.at("1.conv"), dilation=dilation)
-        self.between = Snake(source.at("2"))
-        self.point = Conv(source.at("3.conv"))
+        first, second = alpha(source.at("0")), alpha(source.at("2"))
+        self.register_buffer("alpha", source.keep(first))
+        self.wide = Conv(source.at("1.conv"), dilation=dilation, after=first, before=second)
+        self.point = Conv(source.at("3.conv"), after=second)
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
         """[B, C, T] -> the same shape."""
-        y: Tensor = self.wide(self.before(x), past)
-        y = x + self.point(self.between(y), past)
+        u: Tensor = self.wide(snake(x * self.alpha), past)
+        y: Tensor = x + self.point(snake(u), past)
         return y
 
 
