@@ -75,33 +75,35 @@ def uniforms(key: Tensor, ids: Tensor) -> Tensor:
 class Ranked:
     """The best tokens of each row in falling order, ``[B, K]`` each.
 
-    ``mass`` is the running sum of their probabilities, among all columns and without temperature. ``finite``
-    ``[B]`` is false where the logits hold NaN or infinity (-inf in places is a mask).
+    ``logits`` are logarithms of probabilities among all columns, all NaN in a row that holds NaN or infinity
+    (-inf in places is a mask). ``mass`` is the running sum of the probabilities.
     """
 
     logits: Tensor
     ids: Tensor
     mass: Tensor
-    finite: Tensor
 
 
 def ranked(logits: Tensor, width: int) -> Ranked:
     """Sort the best ``width`` columns of ``[B, V]``."""
-    total = logits.logsumexp(dim=-1)
-    best, ids = logits.topk(min(width, logits.shape[-1]), dim=-1)
-    return Ranked(best, ids, (best - total[:, None]).exp().cumsum(dim=-1), total.isfinite())
+    best, ids = logits.log_softmax(dim=-1).topk(min(width, logits.shape[-1]), dim=-1)
+    return Ranked(best, ids, best.exp().cumsum(dim=-1))
 
 
-def probabilities(best: Ranked, temperature: Tensor, top_p: Tensor, top_k: Tensor) -> Tensor:
-    """What to draw from, ``[B, K]`` in the order of ``best``; the settings are ``[B]`` each.
+def ceilings(top_p: Tensor | float, top_k: Tensor, width: int) -> Tensor:
+    """The running sum at which each rank is dropped, ``[B, width]``: never for the best, always from top_k on."""
+    rank = torch.arange(width, device=top_k.device)
+    limit = torch.zeros(len(top_k), width, device=top_k.device) + top_p
+    return limit.masked_fill(rank >= top_k[:, None], -1.0).masked_fill(rank == 0, torch.inf)
 
-    A token whose own probability takes the running sum beyond ``top_p`` is dropped, but for the best one. A
-    temperature of 0 leaves only the best.
+
+def probabilities(best: Ranked, temperature: Tensor, ceiling: Tensor) -> Tensor:
+    """What to draw from, ``[B, K]`` in the order of ``best``; ``temperature`` ``[B, 1]``.
+
+    A token whose own probability takes the running sum (without temperature) beyond top_p is dropped, too.
     """
-    rank = torch.arange(best.ids.shape[1], device=best.ids.device)
-    drop = (best.mass > top_p[:, None]) | (rank >= top_k[:, None]) | (temperature[:, None] <= 0)
-    scaled = best.logits / temperature.clamp(min=LEAST_TEMPERATURE)[:, None]
-    return scaled.masked_fill(drop & (rank > 0), -torch.inf).softmax(dim=-1)
+    drop = best.mass > ceiling[:, : best.mass.shape[1]]
+    return (best.logits / temperature).masked_fill(drop, -torch.inf).softmax(dim=-1)
 
 
 def filtered(
@@ -109,7 +111,8 @@ def filtered(
 ) -> tuple[Tensor, Tensor]:
     """Probabilities and tokens ``[B, width]``, best first; ``width`` is the largest ``top_k`` there may be."""
     best = ranked(logits, width)
-    return probabilities(best, temperature, top_p, top_k), best.ids
+    softened = temperature.clamp(min=LEAST_TEMPERATURE)[:, None]
+    return probabilities(best, softened, ceilings(top_p[:, None], top_k, width)), best.ids
 
 
 def draw(probs: Tensor, ids: Tensor, u: Tensor) -> Tensor:
@@ -120,17 +123,18 @@ def draw(probs: Tensor, ids: Tensor, u: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The settings and the past of the rows of a batch, ``[B]`` but for the last two.
+    """The settings and the past of the rows of a batch.
 
-    ``step`` counts the segment's frames. ``words`` ``[B, 2]`` are those of the seed. ``history``
-    ``[B, PENALTY_WINDOW]`` holds the segment's last semantic columns, newest first; the end token's column
-    stands where there is none.
+    ``temperature`` and ``penalty`` are ``[B, 1]``, ``ceiling`` ``[B, width]`` is of top_p and top_k,
+    ``wider_ceiling`` that of the wider draw. ``step`` ``[B]`` counts the segment's frames, ``words`` ``[B, 2]``
+    are those of the seed. ``history`` ``[B, PENALTY_WINDOW]`` holds the segment's last semantic columns, newest
+    first; the end token's column stands where there is none.
     """
 
     temperature: Tensor
-    top_p: Tensor
     penalty: Tensor
-    top_k: Tensor
+    ceiling: Tensor
+    wider_ceiling: Tensor
     step: Tensor
     words: Tensor
     history: Tensor
@@ -138,40 +142,34 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A semantic draw: the column taken, if it is the wider draw's, both draws, and whether a row is sound."""
+    """A semantic draw: the column taken, whether it is the wider draw's, and both draws; ``[B]`` each."""
 
     column: Tensor
     redirected: Tensor
     normal: Tensor
     wider: Tensor
-    finite: Tensor
 
 
 def penalised(logits: Tensor, history: Tensor, penalty: Tensor) -> Tensor:
     """Make the columns in ``history`` less likely: positive logits are divided, negative ones multiplied."""
     seen = logits.gather(1, history)
-    by = penalty[:, None]
-    less = torch.where(seen > 0, seen / by, seen * by)
+    less = torch.where(seen > 0, seen / penalty, seen * penalty)
     return logits.scatter(1, history, torch.where(history == logits.shape[1] - 1, seen, less))
 
 
-def choose_semantic(logits: Tensor, rows: Rows, noise: Noise, width: int) -> Choice:
-    """Draw from the constrained head's logits ``[B, semantic ids + 1]``, aware of repetition.
+def choose_semantic(best: Ranked, rows: Rows, noise: Noise, end: int) -> Choice:
+    """Draw a column of the constrained head, of which ``end`` is the last, aware of repetition.
 
     A second draw, at temperature 1 and top_p 0.9, takes the place of a semantic token that stands among the last
     ten. The first token of a segment is neither subject to the rule nor ever in the window.
     """
-    end = logits.shape[1] - 1
-    best = ranked(penalised(logits, rows.history, rows.penalty), width)
-    normal = draw(probabilities(best, rows.temperature, rows.top_p, rows.top_k), best.ids, noise(0, best.ids))
-    temperature, top_p = (
-        torch.full_like(rows.temperature, value) for value in (AWARE_TEMPERATURE, AWARE_TOP_P)
-    )
-    wider = draw(probabilities(best, temperature, top_p, rows.top_k), best.ids, noise(1, best.ids))
-    age = torch.arange(WINDOW, device=logits.device)
+    normal = draw(probabilities(best, rows.temperature, rows.ceiling), best.ids, noise(0, best.ids))
+    softened = torch.full_like(rows.temperature, AWARE_TEMPERATURE)
+    wider = draw(probabilities(best, softened, rows.wider_ceiling), best.ids, noise(1, best.ids))
+    age = torch.arange(WINDOW, device=normal.device)
     seen = (rows.history[:, :WINDOW] == normal[:, None]) & (age < rows.step[:, None] - 1)
     redirected = seen.any(dim=1) & (normal != end)
-    return Choice(torch.where(redirected, wider, normal), redirected, normal, wider, best.finite)
+    return Choice(torch.where(redirected, wider, normal), redirected, normal, wider)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +224,10 @@ class Sampler:
         reals = table[:, :3].view(torch.float32)
         whole = table[:, 3:].long()
         return Rows(
-            temperature=reals[:, 0],
-            top_p=reals[:, 1],
-            penalty=reals[:, 2],
-            top_k=whole[:, 0],
+            temperature=reals[:, :1],
+            penalty=reals[:, 2:],
+            ceiling=ceilings(reals[:, 1:2], whole[:, 0], self.width),
+            wider_ceiling=ceilings(AWARE_TOP_P, whole[:, 0], self.width),
             words=whole[:, 1:3] & _WORD,
             step=whole[:, 3],
             history=whole[:, 4:],
@@ -253,7 +251,10 @@ class Sampler:
             if not right:
                 raise ValueError(f"{name} is {value}; it must be {range_}")
         top_p = asked.top_p if asked.top_p < 1 else 2.0  # a sum rounded to above 1 shall not drop the tail
-        reals = np.array([asked.temperature, top_p, asked.repetition_penalty], np.float32)
+        if not asked.temperature:
+            top_p = 0.0  # only the best
+        temperature = max(asked.temperature, LEAST_TEMPERATURE)
+        reals = np.array([temperature, top_p, asked.repetition_penalty], np.float32)
         words = np.array(seed_words(start.seed), np.uint32)
         past = [0] + [self.semantic_size] * PENALTY_WINDOW
         return np.concatenate(
@@ -264,11 +265,12 @@ class Sampler:
 class Draws:
     """One frame's choices: :meth:`semantic`, then :meth:`residual` for 1, 2, …, then :meth:`commit`.
 
-    ``bad`` ``[B]`` marks rows whose logits held NaN or infinity: their tokens are valid and mean nothing.
-    ``ended`` ``[B]`` marks rows that drew the end token. ``choice`` tells how the semantic token came about.
+    A row of NaN or infinity gets valid tokens, which mean nothing, and leaves the others alone. ``ended`` ``[B]``
+    marks rows that drew the end token, and ``choice`` tells how the semantic token came about.
     """
 
     choice: Choice
+    ended: Tensor
 
     def __init__(self, sampler: Sampler, slots: Tensor, noise: Noise | None) -> None:
         self._sampler = sampler
@@ -276,40 +278,41 @@ class Draws:
         self._table = sampler.table.index_select(0, slots)
         self._rows = sampler.rows(self._table)
         self._noise = noise or self._own_noise()
-        self._column = torch.empty_like(slots)
-        self.ended = torch.zeros_like(slots, dtype=torch.bool)
-        self.bad = torch.zeros_like(self.ended)
+        self._best: list[Tensor] = []
 
     def _own_noise(self) -> Noise:
         keys = draw_keys(self._rows.words, self._rows.step, 2 + self._sampler.residuals)
         return lambda draw, ids: uniforms(keys[:, draw], ids)
 
+    @property
+    def bad(self) -> Tensor:
+        """Which rows ``[B]`` have had logits of NaN or infinity so far."""
+        return ~torch.stack(self._best, dim=1).isfinite().all(dim=1)
+
     def semantic(self, logits: Tensor) -> Tensor:
         """Code 0 ``[B]`` from logits ``[B, semantic ids + 1]`` float32; 0 where the end token was drawn."""
-        self.choice = choose_semantic(logits, self._rows, self._noise, self._sampler.width)
-        self.bad = self.bad | ~self.choice.finite
-        self._column = self.choice.column.masked_fill(self.bad, 0)
-        self.ended = self._column == self._sampler.semantic_size
-        return self._column.masked_fill(self.ended, 0)
+        rows, end = self._rows, self._sampler.semantic_size
+        best = ranked(penalised(logits, rows.history, rows.penalty), self._sampler.width)
+        self._best.append(best.logits[:, 0])
+        self.choice = choose_semantic(best, rows, self._noise, end)
+        self.ended = self.choice.column == end
+        return self.choice.column.masked_fill(self.ended, 0)
 
     def residual(self, i: int, logits: Tensor) -> Tensor:
         """Code ``i`` (1, 2, …) ``[B]`` from logits ``[B, codebook size]`` float32."""
         if self._sampler.greedy_residuals:
             value, code = logits.max(dim=-1)
-            finite = value.isfinite()
-        else:
-            best = ranked(logits, self._sampler.width)
-            rows = self._rows
-            probs = probabilities(best, rows.temperature, rows.top_p, rows.top_k)
-            code = draw(probs, best.ids, self._noise(1 + i, best.ids))
-            finite = best.finite
-        self.bad = self.bad | ~finite
-        return code.masked_fill(~finite, 0)
+            self._best.append(value)
+            return code
+        best = ranked(logits, self._sampler.width)
+        self._best.append(best.logits[:, 0])
+        probs = probabilities(best, self._rows.temperature, self._rows.ceiling)
+        return draw(probs, best.ids, self._noise(1 + i, best.ids))
 
     def commit(self) -> None:
         """Write the slots' next state: a frame further, the semantic token in their history."""
         settings = self._table[:, : -1 - PENALTY_WINDOW]
         step = self._table[:, -1 - PENALTY_WINDOW, None] + 1
-        newest = self._column[:, None].int()
+        newest = self.choice.column[:, None].int()
         table = torch.cat((settings, step, newest, self._table[:, -PENALTY_WINDOW:-1]), dim=1)
         self._sampler.table.index_copy_(0, self._slots, table)

@@ -59,7 +59,7 @@ def by_the_book(row: list[float], temperature: float, top_p: float, top_k: int) 
     kept, mass = [], 0.0
     for rank, i in enumerate(order):
         mass += math.exp(row[i]) / total
-        if rank == 0 or (rank < top_k and mass <= top_p and temperature > 0):
+        if rank == 0 or (rank < top_k and mass <= top_p):
             kept.append(i)
     weights = {i: math.exp((row[i] - row[order[0]]) / max(temperature, 1e-5)) for i in kept}
     return [weights.get(i, 0.0) / math.fsum(weights.values()) for i in range(len(row))]
@@ -304,8 +304,8 @@ def test_end_token() -> None:
 def test_penalty() -> None:
     row = torch.tensor([[2.0, -2.0, 1.0, 0.0, 3.0]])
     history = torch.tensor([[0, 1, 0, 4, 4]])  # column 4 is the end's: nothing there
-    assert penalised(row, history, torch.tensor([2.0])).tolist() == [[1.0, -4.0, 1.0, 0.0, 3.0]]
-    assert torch.equal(penalised(row, history, torch.tensor([1.0])), row)
+    assert penalised(row, history, torch.tensor([[2.0]])).tolist() == [[1.0, -4.0, 1.0, 0.0, 3.0]]
+    assert torch.equal(penalised(row, history, torch.tensor([[1.0]])), row)
 
 
 def test_penalty_looks_sixteen_tokens_back() -> None:
