@@ -226,9 +226,9 @@ def test_with_more_streams_than_rows_deadlines_keep_onset_and_continuity(scenari
 
 
 def test_beyond_what_the_model_can_do_only_refusing_helps() -> None:
-    overloaded = result("deadline", 100)
+    overloaded = result("deadline", 200)
     assert overloaded.c100 < 0.9
-    admitted = result("deadline", 100, setting=replace(SMALL, max_streams=16))
+    admitted = result("deadline", 200, setting=replace(SMALL, max_streams=16))
     assert admitted.refused > 0
     assert admitted.c100 == 1.0
 
