@@ -24,6 +24,15 @@ class Voice:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """A recording of a voice, mono ``pcm`` at ``sample_rate`` Hz, and the words that are spoken in it."""
+
+    pcm: Pcm
+    sample_rate: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What the rooms above may know of a model.
 
@@ -32,7 +41,8 @@ class ModelInfo:
     ``loudness`` is what its voices measure by ITU-R BS.1770, in LUFS. ``speeds`` is the range in which the model
     itself speaks well faster or slower than by nature (1); what goes beyond is stretched in time. A model that
     ``reads_tags`` is given ``[tags]`` inside its text; the others get pauses and styles instead. Up to
-    ``max_prefills`` streams may get their next segment in one step.
+    ``max_prefills`` streams may get their next segment in one step. ``max_streams`` is how many may speak at a
+    time; None has it measured.
     """
 
     name: str
@@ -46,6 +56,7 @@ class ModelInfo:
     speeds: tuple[float, float] = (1.0, 1.0)
     reads_tags: bool = False
     max_prefills: int = 1
+    max_streams: int | None = None
 
     @property
     def frame_seconds(self) -> float:
@@ -141,7 +152,7 @@ class Frame:
     """The next piece of a stream's speech, with the words that begin in it.
 
     ``last`` marks the end of the segment that was being spoken; such a frame may be short or empty. So may any
-    other: a model that is still reading its prompt, or collects frames for its codec, has nothing to hand out yet.
+    other: a model that still reads its prompt, or collects frames for its codec, has nothing to hand out yet.
     """
 
     pcm: Pcm

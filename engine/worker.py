@@ -155,9 +155,8 @@ class Worker:
             model = self._make_model()
             model.warm()
             max_streams, max_ahead, max_untaken = self._limits
-            limit = self._measure_capacity(model) if max_streams is None else max_streams
-            self._info = model.info
-            info = model.info
+            self._info = info = model.info
+            limit = max_streams or info.max_streams or self._measure_capacity(model)
             self._scheduler = Scheduler(
                 SchedulerConfig(limit, info.max_batch, max_ahead, max_untaken, info.max_prefills)
             )

@@ -1,0 +1,250 @@
+"""From a checkpoint's folder to a model that speaks, on the device that there is."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from engine.errors import EngineError
+from engine.models.codec import load_decoder, load_encoder
+from engine.models.dual_ar.attention import KeyValues, ReadPages, page_bytes
+from engine.models.dual_ar.batcher import Batcher
+from engine.models.dual_ar.config import DualARConfig, read_config
+from engine.models.dual_ar.frame import FrameModel
+from engine.models.dual_ar.model import DualARModel
+from engine.models.dual_ar.pages import PagePool
+from engine.models.dual_ar.prompt import PromptBuilder
+from engine.models.dual_ar.sampling import Sampler
+from engine.models.dual_ar.tokenizer import Tokenizer
+from engine.models.dual_ar.vocoder import Vocoder
+from engine.models.dual_ar.voices import NO_VOICE, Codes, Voices, read_voices
+from engine.models.dual_ar.weights import load_weights
+from engine.models.lane import Lane
+from engine.scheduler import OVERBOOKING
+from engine.speech import ModelInfo, Pcm
+
+PAGE_SIZE = 16
+CONTEXT = 4096
+"""Positions of one stream at most: its voice, what it has said of late, and the segment it speaks."""
+
+_KV_SHARE = 0.8  # of the memory that is free once everything else is loaded
+_KV_ON_CPU = 1 << 30
+_READ_ON_CUDA, _READ_ON_CPU = 1024, 128  # positions read in a step: about as long as a frame takes
+_STREAMS_ON_CUDA, _STREAMS_ON_CPU = 64, 8
+_LOUDNESS = -20.0  # LUFS; what a voice really measures is heard as it speaks
+
+_log = logging.getLogger(__name__)
+
+DType = Literal["auto", "bfloat16", "float32"]
+
+# Tier 1 and 2 of S2-Pro's model card; it speaks some seventy more.
+_LANGUAGES = ("en", "zh", "ja", "es", "ko", "pt", "ru", "ar", "fr", "de")
+
+
+class NotEnoughMemory(EngineError):
+    """The model does not fit; the text says what to lower."""
+
+
+@dataclass(frozen=True, slots=True)
+class DualAROptions:
+    """How a Dual-AR model is run.
+
+    ``device`` is ``auto`` (CUDA if there is any), ``cpu``, ``cuda`` or ``cuda:1``; ``dtype`` auto is bfloat16 on
+    CUDA and float32 elsewhere. ``max_streams`` may speak at once. ``kv_memory`` is bytes for the KV cache; None is
+    most of what is free. ``graphs`` captures each step as a CUDA graph (CUDA only), ``compile`` has torch
+    compile them first. ``greedy_residuals`` takes the likeliest code of codebooks 1 to 9. ``voices`` is a folder
+    of recordings (:func:`read_voices`), ``warm_voices`` those that are encoded and read at the start.
+    """
+
+    device: str = "auto"
+    dtype: DType = "auto"
+    max_streams: int | None = None
+    kv_memory: int | None = None
+    context: int = CONTEXT
+    graphs: bool = True
+    compile: bool = False
+    greedy_residuals: bool = False
+    voices: Path | None = None
+    warm_voices: tuple[str, ...] = ()
+
+
+def load_dual_ar(folder: Path, options: DualAROptions | None = None) -> DualARModel:
+    """The model in a checkpoint's folder (S2-Pro's layout or S1-mini's), ready to :meth:`~DualARModel.warm`.
+
+    Raises :class:`CheckpointError`, :class:`NotEnoughMemory`, :class:`VoiceFolderError`, or ValueError for an
+    option that cannot be.
+    """
+    options = options or DualAROptions()
+    device = pick_device(options.device)
+    dtype = pick_dtype(options.dtype, device)
+    try:
+        return _load(folder, options, device, dtype)
+    except torch.OutOfMemoryError as error:
+        raise NotEnoughMemory(
+            f"{device} is out of memory while the model is loaded: {str(error).splitlines()[0]} "
+            "Lower --max-streams or --kv-memory, or use a larger GPU."
+        ) from error
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; ``auto`` is CUDA where there is one. Raises ValueError if there is none."""
+    available = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda:0" if available else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device is {name!r}; it must be auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device is {name!r}; this model runs on cpu and cuda")
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if available else 0
+        if (device.index or 0) >= count:
+            raise ValueError(f"device is {name!r}, but torch {torch.__version__} sees {count} CUDA devices here")
+        return torch.device("cuda", device.index or 0)
+    return device
+
+
+def pick_dtype(name: DType, device: torch.device) -> torch.dtype:
+    """The type of weights and KV cache."""
+    if name == "auto":
+        name = "bfloat16" if device.type == "cuda" else "float32"
+    return {"bfloat16": torch.bfloat16, "float32": torch.float32}[name]
+
+
+def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: torch.dtype) -> DualARModel:
+    cuda = device.type == "cuda"
+    tokenizer = Tokenizer.load(folder)
+    config = read_config(folder, tokenizer.id_of)
+    prompts = PromptBuilder(tokenizer, config)
+    _log.info("loading %s (%s) to %s as %s", folder, config.layout, device, dtype)
+    slow, fast = load_weights(folder, config, device, dtype)
+    decoder = load_decoder(folder, device, dtype)
+    streams = options.max_streams or (_STREAMS_ON_CUDA if cuda else _STREAMS_ON_CPU)
+    slots = OVERBOOKING * streams
+    graphs = options.graphs and cuda
+    compiled = _compile if options.compile else None
+
+    lane = Lane(device)
+    vocoder = Vocoder(decoder, Lane(device), slots=slots, largest=streams, graphs=graphs, compiled=compiled)
+    voices = Voices(
+        read_voices(options.voices) if options.voices else {},
+        lambda: _encode(folder, device),
+        decoder.config.sample_rate,
+    )
+    context = min(options.context, config.slow.max_positions)
+    with lane.work():
+        memory = KeyValues(
+            config.slow,
+            slots=slots + 1,
+            pages=_pages(config, options, slots, context, device, dtype),
+            page_size=PAGE_SIZE,
+            context=context,
+            device=device,
+            dtype=dtype,
+        )
+        sampler = Sampler(
+            slots + 1,
+            config.semantic_size,
+            config.codebooks - 1,
+            device=device,
+            greedy_residuals=options.greedy_residuals,
+        )
+        model = FrameModel(slow, fast, sampler, memory, _reader() if cuda else None)
+    batcher = Batcher(
+        model,
+        PagePool(memory.keys.shape[1], PAGE_SIZE),
+        lane,
+        budget=_READ_ON_CUDA if cuda else _READ_ON_CPU,
+        largest=streams,
+        graphs=graphs,
+        compiled=compiled,
+    )
+    info = ModelInfo(
+        name=config.layout.value,
+        sample_rate=decoder.config.sample_rate,
+        frame_samples=decoder.config.frame_samples,
+        max_batch=streams,
+        loudness=_LOUDNESS,
+        voices=voices.known,
+        default_voice=NO_VOICE,
+        languages=_LANGUAGES,
+        reads_tags=True,
+        max_prefills=streams,
+        max_streams=streams,
+    )
+    return DualARModel(
+        info,
+        batcher,
+        vocoder,
+        prompts,
+        voices,
+        slots=slots,
+        lookahead=cuda,
+        warm_voices=_warm(options.warm_voices, info),
+    )
+
+
+def _warm(asked: Sequence[str], info: ModelInfo) -> tuple[str, ...]:
+    if tuple(asked) == ("all",):
+        return info.voice_ids
+    for voice in asked:
+        if voice not in info.voice_ids:
+            raise ValueError(f"warm_voices: {voice!r} is unknown; there are {', '.join(info.voice_ids)}")
+    return tuple(asked)
+
+
+def _pages(
+    config: DualARConfig,
+    options: DualAROptions,
+    slots: int,
+    context: int,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> int:
+    """How many pages fit into the memory that is given or left, no more than all streams can fill."""
+    size = page_bytes(config.slow, PAGE_SIZE, dtype)
+    memory = options.kv_memory
+    if memory is None:
+        memory = int(torch.cuda.mem_get_info(device)[0] * _KV_SHARE) if device.type == "cuda" else _KV_ON_CPU
+    longest = -(-context // PAGE_SIZE)
+    pages = min(memory // size, 2 * slots * longest) + 1
+    if pages <= longest:
+        raise NotEnoughMemory(
+            f"{memory / 2**30:.2f} GiB for the KV cache hold {pages - 1} pages of {PAGE_SIZE} positions, one stream "
+            f"takes up to {longest} ({longest * size / 2**30:.2f} GiB): raise --kv-memory, or lower --max-streams "
+            "so that more is left"
+        )
+    return pages
+
+
+def _encode(folder: Path, device: torch.device) -> Callable[[Pcm], Codes]:
+    """Load the codec's encoder, and give what turns samples into codes with it."""
+    encoder = load_encoder(folder, device, torch.float32)
+    lane = Lane(device)
+
+    def encode(pcm: Pcm) -> Codes:
+        with lane.work():
+            download = lane.download(encoder.encode(lane.upload(pcm.astype(np.float32))))
+        return download.wait()
+
+    return encode
+
+
+def _reader() -> ReadPages | None:
+    """Attention over pages as one kernel, where Triton can make it."""
+    try:
+        from engine.models.dual_ar.paged_triton import paged_decode
+    except ImportError:
+        _log.warning("no triton here: attention gathers its pages, which is slower")
+        return None
+    return paged_decode
+
+
+def _compile(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    compiled: Callable[..., torch.Tensor] = torch.compile(function, fullgraph=True, dynamic=False)
+    return compiled
