@@ -15,13 +15,7 @@ from typing import Any
 import tokenizers
 from tokenizers import models, pre_tokenizers
 
-from engine.models.dual_ar.config import (
-    END_TOKEN,
-    SPECIAL_TOKENS_FILE,
-    CheckpointError,
-    DualARConfig,
-    Layout,
-)
+from engine.models.dual_ar.config import SPECIAL_TOKENS_FILE, CheckpointError
 
 TOKENIZER_FILE = "tokenizer.json"
 TIKTOKEN_FILE = "tokenizer.tiktoken"  # of S1-mini
@@ -129,37 +123,6 @@ class Tokenizer:
         text = tokenizers.Tokenizer(models.BPE(*_vocabulary(ranks), ignore_merges=True))
         text.pre_tokenizer = _byte_level(_TIKTOKEN_PATTERN)
         return cls(text, spec, path)
-
-
-def write_byte_tokenizer(folder: Path, config: DualARConfig) -> None:
-    """Write a tokenizer that spells text in bytes, for a random checkpoint of ``config``'s layout.
-
-    The semantic ids and the end token are those of ``config``; bytes and the other control tokens take the
-    lowest ids that are left.
-    """
-    special = {f"<|semantic:{i}|>": config.semantic_start + i for i in range(config.semantic_size)}
-    special[END_TOKEN] = config.end_token
-    taken = set(special.values())
-    left = (id_ for id_ in range(config.slow.vocab) if id_ not in taken)
-    ranks = {bytes([byte]): id_ for byte, id_ in zip(range(256), left, strict=False)}
-    for name in ("<|im_start|>", "<|voice|>", "<|interleave|>"):
-        id_ = next(left, None)
-        if id_ is None:
-            need = len(special) + 256 + 3
-            raise ValueError(f"a vocabulary of {config.slow.vocab} is too small: {need} ids are needed")
-        special[name] = id_
-    if config.layout is Layout.S1_MINI:
-        lines = [f"{base64.b64encode(token).decode()} {rank}\n" for token, rank in ranks.items()]
-        (folder / TIKTOKEN_FILE).write_text("".join(lines))
-        (folder / SPECIAL_TOKENS_FILE).write_text(json.dumps(special))
-        return
-    text = tokenizers.Tokenizer(models.BPE(*_vocabulary(ranks)))
-    text.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    spec = json.loads(text.to_str())
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    by_id = sorted(special.items(), key=lambda item: item[1])
-    spec["added_tokens"] = [{"id": id_, "content": name, **flags} for name, id_ in by_id]
-    (folder / TOKENIZER_FILE).write_text(json.dumps(spec))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

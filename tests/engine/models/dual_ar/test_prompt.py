@@ -8,17 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import SpeechError
+from engine.models.dual_ar.checkpoint import write_tokenizer
 from engine.models.dual_ar.config import CheckpointError, DualARConfig, Layout, TransformerConfig
 from engine.models.dual_ar.pages import Positions
 from engine.models.dual_ar.prompt import PromptBuilder, ReferenceCodes, speakable, window
-from engine.models.dual_ar.tokenizer import Tokenizer, write_byte_tokenizer
+from engine.models.dual_ar.tokenizer import Tokenizer
 
-START, SIZE = 320, 64
+START, SIZE, END = 320, 64, 287
 
 
 def config(layout: Layout = Layout.S2_PRO, context: int = 8192) -> DualARConfig:
     slow = TransformerConfig(8, 1, 1, 1, 8, 8, 400, 1e6, 1e-6, True, False, False, context)
-    return DualARConfig(layout, slow, slow, 10, SIZE, True, True, True, START, START + SIZE - 1, START - 1)
+    return DualARConfig(layout, slow, slow, 10, SIZE, True, True, True, START, START + SIZE - 1, END)
 
 
 class Reader:
@@ -26,7 +27,7 @@ class Reader:
 
     def __init__(self, folder: Path, model: DualARConfig) -> None:
         folder.mkdir()
-        write_byte_tokenizer(folder, model)
+        write_tokenizer(folder, model)
         self.tokenizer = Tokenizer.load(folder)
         self.builder = PromptBuilder(self.tokenizer, model)
         self.bytes = {self.tokenizer.encode(chr(i))[-1]: bytes([i]) for i in range(128)}
@@ -274,8 +275,8 @@ def test_room_for_speech_is_kept(s2: Reader) -> None:
 
 def test_a_tokenizer_of_another_model_is_refused(s2: Reader) -> None:
     model = config()
-    with pytest.raises(CheckpointError, match=r"id of <\|im_end\|> is 319, the model's is 318"):
-        PromptBuilder(s2.tokenizer, replace(model, end_token=318))
+    with pytest.raises(CheckpointError, match=r"id of <\|im_end\|> is 287, the model's is 288"):
+        PromptBuilder(s2.tokenizer, replace(model, end_token=288))
     with pytest.raises(CheckpointError, match=r"id of <\|semantic:0\|> is 320, the model's is 321"):
         PromptBuilder(s2.tokenizer, replace(model, semantic_start=321))
     with pytest.raises(CheckpointError, match=r"no token '<\|semantic:64\|>'"):

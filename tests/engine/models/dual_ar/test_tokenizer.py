@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, trainers
 
-from engine.models.dual_ar.config import CheckpointError, DualARConfig, Layout, TransformerConfig
-from engine.models.dual_ar.tokenizer import SPEAKER, Tokenizer, write_byte_tokenizer
+from engine.models.dual_ar.checkpoint import write_tokenizer
+from engine.models.dual_ar.config import CheckpointError, Layout
+from engine.models.dual_ar.presets import Scale, preset
+from engine.models.dual_ar.tokenizer import SPEAKER, Tokenizer
 
 CORPUS = [
     "the cat sat on the mat, and the dog said: hello world! It's 1984.",
@@ -32,13 +34,6 @@ def trained(specials: list[str], *, size: int = 420) -> tokenizers.Tokenizer:
     text.train_from_iterator(CORPUS, trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet))
     text.add_special_tokens(specials)
     return text
-
-
-def config(layout: Layout, *, vocab: int = 400, start: int = 320, semantic: int = 64) -> DualARConfig:
-    part = TransformerConfig(8, 1, 1, 1, 8, 8, vocab, 1e6, 1e-6, True, False, False, 512)
-    return DualARConfig(
-        layout, part, part, 10, semantic, True, True, True, start, start + semantic - 1, start - 1
-    )
 
 
 SPECIALS = ["<|im_start|>", "<|im_end|>", "<|voice|>", "<|semantic:0|>", "<|semantic:1|>"]
@@ -213,24 +208,14 @@ def test_the_control_tokens_of_tiktoken_files(s1: Tokenizer) -> None:
 
 
 @pytest.mark.parametrize("layout", Layout)
-def test_a_byte_tokenizer_for_random_checkpoints(layout: Layout, tmp_path: Path) -> None:
-    model = config(layout)
-    write_byte_tokenizer(tmp_path, model)
+def test_the_tokenizers_of_random_checkpoints_are_read(layout: Layout, tmp_path: Path) -> None:
+    model = preset(layout, Scale.TINY)
+    write_tokenizer(tmp_path, model)
     tokenizer = Tokenizer.load(tmp_path)
     assert tokenizer.id_of("<|im_end|>") == model.end_token
-    assert tokenizer.id_of("<|semantic:63|>") == model.semantic_end
-    names = ["<|im_start|>", "<|voice|>", "<|interleave|>"]
-    ids = tokenizer.encode("Hello 世界\0<|im_end|>")
-    assert len(ids) == len("Hello 世界\0<|im_end|>".encode())
-    special = {*map(tokenizer.id_of, names), model.end_token, *range(320, 384)}
-    assert len(special) == 3 + 1 + 64
-    assert max(special | set(ids)) < model.slow.vocab
-    assert not special & set(ids)
-
-
-def test_a_vocabulary_too_small_for_bytes_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="vocabulary of 300 is too small: 324 ids are needed"):
-        write_byte_tokenizer(tmp_path, config(Layout.S2_PRO, vocab=300, start=200))
+    assert tokenizer.id_of("<|semantic:4095|>") == model.semantic_end
+    text = "Hello 世界\0<|im_end|>"
+    assert bytes(tokenizer.encode(text)) == text.encode()
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
