@@ -156,6 +156,9 @@ def test_truncate_into_a_full_page_takes_it_back() -> None:
     assert sequence.truncate(6) == 6
     assert sequence.pages == pages
     assert found(pool, positions(*range(9)), 0, b"a") == 4
+    sequence.advance(positions(60, 70))
+    assert found(pool, positions(*range(9)), 0, b"a") == 4
+    assert found(pool, positions(*range(6), 60, 70, 80), 0, b"a") == 8
 
 
 def test_truncate_into_a_page_that_others_read_gives_it_up() -> None:
