@@ -2,7 +2,8 @@
 
 Every stream has a playout deadline, the moment its listener runs dry. A stream that is silent comes first,
 then the one that is nearest to running dry; one that is seconds ahead waits, which is what leaves the machine
-to the next caller's first frame and makes an interruption cheap. Streams that nobody listens to live
+to the next caller's first frame and makes an interruption cheap. While somebody is silent, nobody who is ahead
+runs at all: the step is a short one. Streams that nobody listens to live
 (``paced=False``) are not held back, but once ahead they only take what is left.
 """
 
@@ -32,6 +33,9 @@ class SchedulerConfig:
 
 
 OVERBOOKING = 4
+
+CALM = 0.5
+"""Seconds ahead of its listener from which on a stream waits for those who hear nothing."""
 
 
 class Plan(NamedTuple):
@@ -150,6 +154,8 @@ class Scheduler:
             else:
                 due.append((2, state.dry_at, stream))
         due.sort()
+        if due and due[0][0] == 0:  # somebody is silent
+            due = [one for one in due if one[0] == 0 or one[1] - now < CALM]
         prefill: list[StreamId] = []
         step: list[StreamId] = []
         for _, _, stream in due:

@@ -38,7 +38,7 @@ class Lane:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._stream = _stream(device) if device.type == "cuda" else None
 
     @contextmanager
     def work(self) -> Iterator[None]:
@@ -63,14 +63,17 @@ class Lane:
             return Download(tensor, None)
         host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
         host.copy_(tensor, non_blocking=True)
-        event = torch.cuda.Event()
-        event.record(self._stream)
-        return Download(host, event)
+        return Download(host, self._stream.record_event())
 
     def finish(self) -> None:
         """Wait until all work of the lane is done."""
         if self._stream is not None:
             self._stream.synchronize()
+
+
+def _stream(device: torch.device) -> "torch.cuda.Stream":
+    stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    return stream
 
 
 class Captured:

@@ -110,7 +110,7 @@ def test_a_paced_stream_far_ahead_waits_and_says_until_when() -> None:
 def test_an_unpaced_stream_far_ahead_takes_what_is_left() -> None:
     s = opened(scheduler(max_ahead=2.0, max_batch=2), A, paced=False)
     opened(s, B, C)
-    for stream, seconds in ((A, 9.0), (B, 1.0)):
+    for stream, seconds in ((A, 9.0), (B, 0.3)):
         s.queue(stream, 0.0)
         speak(s, stream, seconds, 0.0)
     assert s.plan(0.0).step == (B, A)
@@ -138,6 +138,18 @@ def test_one_prefill_a_step() -> None:
     plan = s.plan(0.0)
     assert plan.prefill == (A,)
     assert set(plan.step) == {A, C}
+
+
+def test_while_somebody_is_silent_only_who_is_short_of_speech_runs_beside() -> None:
+    s = opened(scheduler(), A, B, C)
+    for stream, seconds in ((A, 2.0), (B, 0.2)):
+        s.queue(stream, 0.0)
+        speak(s, stream, seconds, 0.0)
+    assert s.plan(0.0).step == (B, A)
+    s.queue(C, 0.0)
+    assert s.plan(0.0).step == (C, B)
+    speak(s, C, 0.1, 0.0)
+    assert s.plan(0.0).step == (C, B, A)
 
 
 def test_several_prefills_a_step_for_a_model_that_reads_them_together() -> None:

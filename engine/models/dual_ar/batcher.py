@@ -88,8 +88,8 @@ class _Launch:
 class Batcher:
     """The contexts of all slots over one model. Everything but :meth:`land` returns without waiting.
 
-    ``budget`` is how many positions are read in one step beside frames, so that nobody's next frame is late;
-    ``largest`` how many streams a step may have.
+    ``budget`` is how many positions are read in one step beside frames, padding included, so that nobody's next
+    frame is late; ``largest`` how many streams a step may have.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Batcher:
         self._starts.append(start)
 
     def extend(self, rows: Positions, *, start: Start) -> None:
-        """Go on in the context of ``start.slot``, which was stopped: add ``rows`` and draw from what it ends with."""
+        """Go on in the context of ``start.slot``, which was stopped: add ``rows``, draw from what it ends with."""
         context = self._contexts[start.slot]
         context.append(rows)
         context.life = self._life()
@@ -170,17 +170,15 @@ class Batcher:
         is no page now get none in this step; a context that is less urgent, or idle, gives its pages up for them.
         """
         self._steps += 1
-        launch, budget = _Launch(), self._budget
+        launch = _Launch()
         for slot in slots:
             context = self._contexts[slot]
             context.used = self._steps
             if context.drawn:
                 if self._grow(slot, context.known + context.flying, launch, slots):
                     launch.decode.append(slot)
-            elif not context.flying and budget > 0:
-                count = self._chunk(slot, budget, launch, slots)
-                budget -= count
-                if count:
+            elif not context.flying and (room := self._room(launch.read)):
+                if count := self._chunk(slot, room, launch, slots):
                     launch.read.append((slot, count))
         rows: list[_Row] = []
         with self._lane.work():
@@ -238,6 +236,15 @@ class Batcher:
     def _alive(self, row: _Row) -> _Context | None:
         context = self._contexts.get(row.slot)
         return context if context is not None and context.life == row.life else None
+
+    def _room(self, chunks: Sequence[tuple[int, int]]) -> int:
+        """How long a chunk may be that is read beside these: all are padded to the length of the longest.
+
+        0 if it is full. A short chunk beside long ones costs as much as they do, and may have no room.
+        """
+        rows = len(chunks) + 1
+        longest = max((count for _, count in chunks), default=0)
+        return self._budget // rows if rows * longest <= self._budget else 0
 
     def _chunk(self, slot: int, budget: int, launch: _Launch, slots: Sequence[int]) -> int:
         """How many positions of the slot's context are read in this step; 0 if there is no page for them."""
@@ -341,9 +348,7 @@ class Batcher:
         if self._looks_far:
             yield self._decode(batch)
         else:
-            yield self._decode_eagerly(
-                batch, context=max(self._contexts[slot].computed for slot in slots)
-            )
+            yield self._decode_eagerly(batch, context=max(self._contexts[slot].computed for slot in slots))
         for slot in slots:
             self._draws(slot, rows)
 

@@ -44,9 +44,7 @@ class FrameModel:
         ``context`` is how far back to look, no less than the longest of the streams; None is all there may be.
         """
         at = self._at[slots]
-        cache = PagedCache(
-            self.memory, slots, at[:, None], context=context or self._context, read=self._read
-        )
+        cache = PagedCache(self.memory, slots, at[:, None], context=context or self._context, read=self._read)
         x = self._slow.embed(self._next[slots])[:, None]
         hidden = self._slow(x, at[:, None], cache)[:, 0]
         return self.draw(hidden, slots, at + 1)
@@ -54,14 +52,14 @@ class FrameModel:
     def read(
         self, positions: Tensor, slots: Tensor, start: Tensor, counts: Tensor, *, context: int
     ) -> Tensor:
-        """Read text or frames: ``positions [N, T, 11]``, of which ``counts [N]`` are meant, from ``start [N]`` on.
+        """Read ``positions [N, T, 11]`` of text or frames, ``counts [N]`` of them each, from ``start [N]`` on.
 
         Returns the hidden state of the last position of each, ``[N, dim]``.
         """
         new = torch.arange(positions.shape[1], device=positions.device)
         at = (start[:, None] + new).clamp(max=self._context - 1)  # of padding: within the tables
         cache = PagedCache(self.memory, slots, at, context=context, counts=counts)
-        hidden = self._slow(self._slow.embed(positions), at, cache)
+        hidden: Tensor = self._slow(self._slow.embed(positions), at, cache)
         last = (counts - 1)[:, None, None].expand(-1, 1, hidden.shape[-1])
         return hidden.gather(1, last).squeeze(1)
 

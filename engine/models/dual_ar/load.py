@@ -34,6 +34,7 @@ CONTEXT = 4096
 _KV_SHARE = 0.8  # of the memory that is free once everything else is loaded
 _KV_ON_CPU = 1 << 30
 _READ_ON_CUDA, _READ_ON_CPU = 1024, 128  # positions read in a step: about as long as a frame takes
+_PREFILLS = 16  # of new segments in one step; more of them keep those that speak waiting
 _STREAMS_ON_CUDA, _STREAMS_ON_CPU = 64, 8
 _LOUDNESS = -20.0  # LUFS; what a voice really measures is heard as it speaks
 
@@ -54,8 +55,8 @@ class DualAROptions:
     """How a Dual-AR model is run.
 
     ``device`` is ``auto`` (CUDA if there is any), ``cpu``, ``cuda`` or ``cuda:1``; ``dtype`` auto is bfloat16 on
-    CUDA and float32 elsewhere. ``max_streams`` may speak at once. ``kv_memory`` is bytes for the KV cache; None is
-    most of what is free. ``graphs`` captures each step as a CUDA graph (CUDA only), ``compile`` has torch
+    CUDA and float32 elsewhere. ``max_streams`` may speak at once. ``kv_memory`` is bytes for the KV cache; None
+    is most of what is free. ``graphs`` captures each step as a CUDA graph (CUDA only), ``compile`` has torch
     compile them first. ``greedy_residuals`` takes the likeliest code of codebooks 1 to 9. ``voices`` is a folder
     of recordings (:func:`read_voices`), ``warm_voices`` those that are encoded and read at the start.
     """
@@ -104,7 +105,9 @@ def pick_device(name: str) -> torch.device:
     if device.type == "cuda":
         count = torch.cuda.device_count() if available else 0
         if (device.index or 0) >= count:
-            raise ValueError(f"device is {name!r}, but torch {torch.__version__} sees {count} CUDA devices here")
+            raise ValueError(
+                f"device is {name!r}, but torch {torch.__version__} sees {count} CUDA devices here"
+            )
         return torch.device("cuda", device.index or 0)
     return device
 
@@ -174,7 +177,7 @@ def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: tor
         default_voice=NO_VOICE,
         languages=_LANGUAGES,
         reads_tags=True,
-        max_prefills=streams,
+        max_prefills=min(streams, _PREFILLS),
         max_streams=streams,
     )
     return DualARModel(
@@ -215,9 +218,9 @@ def _pages(
     pages = min(memory // size, 2 * slots * longest) + 1
     if pages <= longest:
         raise NotEnoughMemory(
-            f"{memory / 2**30:.2f} GiB for the KV cache hold {pages - 1} pages of {PAGE_SIZE} positions, one stream "
-            f"takes up to {longest} ({longest * size / 2**30:.2f} GiB): raise --kv-memory, or lower --max-streams "
-            "so that more is left"
+            f"{memory / 2**30:.2f} GiB for the KV cache hold {pages - 1} pages of {PAGE_SIZE} positions, one "
+            f"stream takes up to {longest} ({longest * size / 2**30:.2f} GiB): raise --kv-memory, or lower "
+            "--max-streams so that more is left"
         )
     return pages
 

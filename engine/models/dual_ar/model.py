@@ -21,7 +21,7 @@ from engine.models.dual_ar.words import SegmentWords, WordEstimator
 from engine.speech import Frame, ModelInfo, Pcm, Segment, StreamId, StreamOptions
 
 HISTORY = 2048
-"""Positions of a stream's earlier speech that it hears at most: a minute and a half. Beyond, the older half goes."""
+"""Positions of its earlier speech that a stream hears at most, 95 s; beyond, the older half goes."""
 
 LEAST_SPEECH = 64
 """Frames (3 s) for which there must be room beside the prompt."""
@@ -131,7 +131,9 @@ class DualARModel:
         state = self._streams.get(stream) or self._admit(stream, options)
         text = segment.text.strip()
         number = min(segment.speaker, len(options.voices) - 1)
-        several = len(options.voices) > 1 or any(voice != self._info.default_voice for voice in options.voices)
+        several = len(options.voices) > 1 or any(
+            voice != self._info.default_voice for voice in options.voices
+        )
         state.segments += 1
         state.now = _Spoken(
             text=text,
@@ -216,7 +218,7 @@ class DualARModel:
         if room < LEAST_SPEECH:
             raise SpeechError(
                 f"the voice takes {len(system)} positions and the text {len(now.user)}, which leaves {room} of "
-                f"{batcher.longest} for speech, less than {LEAST_SPEECH}; use shorter recordings or less text at once"
+                f"{batcher.longest} for speech, less than {LEAST_SPEECH}; use shorter recordings or texts"
             )
         now.limit = min(now.limit or room, room)
         now.begun = True
@@ -234,26 +236,29 @@ class DualARModel:
         """Take a frame of a stream, or why there is none."""
         now = state.now
         assert now is not None, "what was stopped does not land"
-        match outcome:
-            case Stop.END:
+        if not isinstance(outcome, Stop):
+            now.frames.append(outcome)
+            if len(now.frames) >= now.limit:
                 self._stop(state, now)
-                if not now.frames and any(character.isalnum() for character in now.text):
-                    self._fail(now, "the model said nothing for this text; say it in other words, or try another seed")
-            case Stop.BROKEN:
-                self._batcher.free(state.slot, broken=True)
-                self._fail(now, "the model's numbers broke down (NaN) on this text; try another voice or lower top_p")
-            case Stop.NO_PAGES:
-                self._stop(state, now)
-                self._fail(now, "there is no room in the KV cache for this context; the server needs more --kv-memory")
-            case _:
-                now.frames.append(outcome)
-                if len(now.frames) >= now.limit:
-                    self._stop(state, now)
-                    self._fail(
-                        now,
-                        f"max_new_tokens: the text was not finished after {now.limit} frames "
-                        f"({now.limit * self._info.frame_seconds:.0f} s); raise it, or send less text at once",
-                    )
+                self._fail(
+                    now,
+                    f"max_new_tokens: the text was not finished after {now.limit} frames "
+                    f"({now.limit * self._info.frame_seconds:.0f} s); raise it, or send less text at once",
+                )
+        elif outcome is Stop.END:
+            self._stop(state, now)
+            if not now.frames and any(character.isalnum() for character in now.text):
+                self._fail(
+                    now, "the model said nothing for this text; word it otherwise, or try another seed"
+                )
+        elif outcome is Stop.BROKEN:
+            self._batcher.free(state.slot, broken=True)
+            self._fail(now, "the model's numbers broke down (NaN) on this text; try another voice or seed")
+        else:
+            self._stop(state, now)
+            self._fail(
+                now, "the KV cache has no room for this context; the server needs a larger --kv-memory"
+            )
 
     def _stop(self, state: _Stream, now: _Spoken) -> None:
         self._batcher.stop(state.slot)

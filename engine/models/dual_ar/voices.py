@@ -37,7 +37,9 @@ def read_voices(folder: Path) -> dict[str, tuple[Reference, ...]]:
         raise VoiceFolderError(f"{folder} is no folder; it should hold one sub-folder for each voice")
     voices = {place.name: _references(place) for place in sorted(folder.iterdir()) if place.is_dir()}
     if NO_VOICE in voices:
-        raise VoiceFolderError(f"{folder / NO_VOICE}: the id {NO_VOICE!r} is taken by the voice without recording")
+        raise VoiceFolderError(
+            f"{folder / NO_VOICE}: the id {NO_VOICE!r} is taken by the voice without recording"
+        )
     return voices
 
 
@@ -82,7 +84,9 @@ class Voices:
     @property
     def known(self) -> tuple[Voice, ...]:
         """What there is to choose from; the voice without a recording comes first."""
-        made_up = Voice(NO_VOICE, "Default", "A voice that the model makes up, another one for each stream", "")
+        made_up = Voice(
+            NO_VOICE, "Default", "A voice that the model makes up, another one for each stream", ""
+        )
         return (made_up, *(Voice(voice, voice, "Cloned from recordings", "") for voice in self._references))
 
     def want(self, voice: str) -> "Future[tuple[tuple[str, Codes], ...]]":
