@@ -139,7 +139,7 @@ class Batcher:
         self._starts.append(start)
 
     def extend(self, rows: Positions, *, start: Start) -> None:
-        """Go on in the context of ``start.slot``, which was stopped: add ``rows``, draw from what it ends with."""
+        """Go on in the context of ``start.slot``, which was stopped: add ``rows`` and draw from their end."""
         context = self._contexts[start.slot]
         context.append(rows)
         context.life = self._life()
@@ -177,9 +177,8 @@ class Batcher:
             if context.drawn:
                 if self._grow(slot, context.known + context.flying, launch, slots):
                     launch.decode.append(slot)
-            elif not context.flying and (room := self._room(launch.read)):
-                if count := self._chunk(slot, room, launch, slots):
-                    launch.read.append((slot, count))
+            elif not context.flying and (count := self._chunk(slot, launch, slots)):
+                launch.read.append((slot, count))
         rows: list[_Row] = []
         with self._lane.work():
             self._prepare()
@@ -246,15 +245,17 @@ class Batcher:
         longest = max((count for _, count in chunks), default=0)
         return self._budget // rows if rows * longest <= self._budget else 0
 
-    def _chunk(self, slot: int, budget: int, launch: _Launch, slots: Sequence[int]) -> int:
-        """How many positions of the slot's context are read in this step; 0 if there is no page for them."""
-        context = self._contexts[slot]
+    def _chunk(self, slot: int, launch: _Launch, slots: Sequence[int]) -> int:
+        """How many positions of the slot's context are read in this step; 0 if there is no room or no page."""
+        context, room = self._contexts[slot], self._room(launch.read)
+        if not room:
+            return 0
         if context.sequence is None:
             history = context.rows[: context.known]
             context.sequence = self.pool.open(history, min(context.public, context.known), context.salt)
             context.computed = context.sequence.computed
             self._changed.add(slot)
-        count = min(context.known - context.computed, budget)
+        count = min(context.known - context.computed, room)
         return count if self._grow(slot, context.computed + count, launch, slots) else 0
 
     def _grow(self, slot: int, length: int, launch: _Launch, slots: Sequence[int]) -> bool:

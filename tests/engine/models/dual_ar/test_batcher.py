@@ -44,14 +44,24 @@ def golden(name: str) -> Positions:
 def batcher(*, slots: int = 6, pages: int = 120, budget: int = 24) -> Batcher:
     config, slow, fast = checkpoint()
     memory = KeyValues(
-        config.slow, slots=slots + 1, pages=pages, page_size=PAGE, context=CONTEXT, device=CPU, dtype=torch.float32
+        config.slow,
+        slots=slots + 1,
+        pages=pages,
+        page_size=PAGE,
+        context=CONTEXT,
+        device=CPU,
+        dtype=torch.float32,
     )
     # What was never written must not matter.
     memory.keys.fill_(torch.nan)
     memory.values.fill_(torch.nan)
     sampler = Sampler(slots + 1, config.semantic_size, config.codebooks - 1, device=CPU)
     return Batcher(
-        FrameModel(slow, fast, sampler, memory), PagePool(pages, PAGE), Lane(CPU), budget=budget, largest=slots
+        FrameModel(slow, fast, sampler, memory),
+        PagePool(pages, PAGE),
+        Lane(CPU),
+        budget=budget,
+        largest=slots,
     )
 
 
@@ -223,7 +233,7 @@ def test_a_later_segment_is_added_without_reading_the_past_again(lookahead: int)
     more = prompt(6, 8)
     crowd.extend(0, more, 6)
     crowd.said[0].clear()
-    # The last frame and these are as many as the budget: if anything else had to be read, the first frame would come a step later.
+    # The last frame and these are as many as the budget: were more to be read, it would take another step.
     for _ in range(1 + lookahead):
         crowd.step()
     assert len(crowd.said[0]) == 1
