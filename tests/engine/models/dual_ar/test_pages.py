@@ -342,7 +342,7 @@ class Lives(RuleBasedStateMachine):
     ) -> Life:
         """As one that lives or has lived, or nearly so."""
         whole = life.history + life.plan
-        rows = whole[: max(1, len(whole) - cut)] + rows
+        rows = whole[: max(1, len(whole) - cut)] + rows or [(7, *[0] * 10)]
         return self._begin(rows, salt, min(life.public if public is None else public, len(rows)))
 
     def _begin(self, rows: list[tuple[int, ...]], salt: bytes, public: int) -> Life:
