@@ -63,8 +63,8 @@ def write_checkpoint(
     """Write a whole checkpoint: configuration, weights, tokenizer and codec; the same for the same seed.
 
     Tensors are drawn and written one after the other: of S2-Pro's 11 GB, only the codec is ever whole in memory
-    (2.8 GB at most). The folder appears when all of it is there. Raises :class:`CheckpointError` if it exists and is
-    not empty, or if the disk is too full, and ``OSError`` as it comes.
+    (2.8 GB at most). The folder appears when all of it is there. Raises :class:`CheckpointError` if it exists and
+    is not empty, or if the disk is too full, and ``OSError`` as it comes.
     """
     config, codec = preset(like, scale), _codec(scale)
     _check(folder, checkpoint_size(like, scale))
