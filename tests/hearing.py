@@ -10,7 +10,7 @@ from hibari.g2p.normalize import normalize
 from hibari.g2p.numbers import cardinal
 
 HEARING_RATE = 16_000
-_LONGEST = 20 * HEARING_RATE  # the recogniser loses words in longer pieces
+_LONGEST = 7 * HEARING_RATE  # given more at a time, the recogniser loses words, or says a phrase twice
 _WORD = re.compile(r"[a-z0-9']+")
 
 
@@ -44,22 +44,6 @@ def word_error_rate(reference: str, heard: str) -> float:
         for j, other in enumerate(got, 1):
             diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
     return row[-1] / max(len(expected), 1)
-
-
-def misheard(reference: str, pcm: npt.NDArray[np.float32], sample_rate: int) -> float:
-    """The word error rate of audio, as the better of two hearings: as a whole, and in halves.
-
-    Now and then the recogniser repeats a phrase that it has heard once. It does not do so at the same place when
-    it is given less at a time; what the audio itself says twice, or not at all, is wrong in both.
-    """
-    middle, reach = len(pcm) // 2, len(pcm) // 6
-    step = sample_rate // 50
-    blocks = pcm[middle - reach : middle + reach]
-    blocks = blocks[: len(blocks) // step * step].reshape(-1, step)
-    quietest = middle - reach + int((blocks**2).mean(axis=1).argmin()) * step + step // 2
-    halves = transcribe(pcm[:quietest], sample_rate), transcribe(pcm[quietest:], sample_rate)
-    hearings = transcribe(pcm, sample_rate), " ".join(halves)
-    return min(word_error_rate(reference, heard) for heard in hearings)
 
 
 def resample(pcm: npt.NDArray[np.float32], source: int, target: int) -> npt.NDArray[np.float32]:
