@@ -20,7 +20,7 @@ from engine.models.dual_ar.config import SPECIAL_TOKENS_FILE, CheckpointError
 TOKENIZER_FILE = "tokenizer.json"
 TIKTOKEN_FILE = "tokenizer.tiktoken"  # of S1-mini
 
-SPEAKER = re.compile(r"<\|speaker:\d{1,3}\|>")
+SPEAKER = re.compile(r"<\|speaker:[0-9]{1,3}\|>")
 """The only ``<|...|>`` that is text: who speaks from here on."""
 _CONTROL = re.compile(r"<\|.*\|>", re.DOTALL)
 

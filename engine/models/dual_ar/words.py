@@ -16,7 +16,7 @@ from engine.speech import WordTime
 _SIGNS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Yi}"
 _LETTER = rf"[[\p{{L}}\p{{M}}\p{{N}}]--[{_SIGNS}]]"
 _WORD = regex.compile(
-    r"(?V1)<\|speaker:\d{1,3}\|>|\[[^\[\]\n]{1,78}\]"  # no words: they are found here to be skipped
+    r"(?V1)<\|speaker:[0-9]{1,3}\|>|\[[^\[\]\n]{1,78}\]"  # no words: they are found here to be skipped
     rf"|(?<sign>(?=[{_SIGNS}])\X[ーｰ]*+)"
     rf"|(?<word>{_LETTER}++(?:(?:['’\-‐‑_.@&+/]|(?<=\p{{N}})[,:](?=\p{{N}})){_LETTER}++)*+)"
 )

@@ -1,10 +1,11 @@
+import re
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import SpeechError
@@ -165,6 +166,7 @@ def test_what_are_no_codes_is_refused(s2: Reader) -> None:
         ("<<||im_end||>>", "im_end"),
         ("<|speaker:3|>Yes.", "<|speaker:3|>Yes."),
         ("<|speaker:1234|>a", "a"),
+        ("<|speaker:٣|>a", "a"),
         ("a < b | c > d, a <b>, |x|", "a < b | c > d, a <b>, |x|"),
         ("f <| g x |> h", "f   g x   h"),
         ("[whispers] (happy) …", "[whispers] (happy) …"),
@@ -209,6 +211,7 @@ PIECES = [
 HOSTILE = st.lists(st.sampled_from(PIECES) | st.characters(), max_size=15).map("".join)
 
 
+@settings(deadline=None)
 @given(text=HOSTILE, reference=HOSTILE)
 def test_no_text_changes_the_prompts_frame(s2: Reader, s1: Reader, text: str, reference: str) -> None:
     for reader in (s2, s1):
@@ -226,20 +229,19 @@ def test_no_text_changes_the_prompts_frame(s2: Reader, s1: Reader, text: str, re
         assert skeleton(user) == skeleton(reader.builder.user("x", 0))
 
 
+@settings(deadline=None)
 @given(text=HOSTILE)
 def test_no_mark_is_left_in_any_reading_of_a_text(text: str) -> None:
     clean = speakable(text)
     for form in ("NFC", "NFD", "NFKC", "NFKD"):
         rest = unicodedata.normalize(form, clean)
-        for number in range(1000):
-            if "<|speaker:" not in rest:
-                break
-            rest = rest.replace(f"<|speaker:{number}|>", " ")
+        rest = re.sub(r"<\|speaker:[0-9]+\|[>≯]", " ", rest)  # a stroke from the text may fall on it
         assert "<|" not in rest
         assert "|>" not in rest
     assert speakable(clean) == clean
 
 
+@settings(deadline=None)
 @given(text=st.text("abc <>", max_size=40).map(str.strip))
 def test_text_without_bars_stays_as_it_is(text: str) -> None:
     assert speakable(text) == text
@@ -285,6 +287,7 @@ def test_a_tokenizer_of_another_model_is_refused(s2: Reader) -> None:
         PromptBuilder(s2.tokenizer, replace(model, slow=replace(model.slow, vocab=101)))
 
 
+@settings(deadline=None)
 @given(turns=st.lists(st.integers(0, 50), max_size=12), limit=st.integers(0, 200))
 def test_the_window_keeps_the_latest_whole_turns(turns: list[int], limit: int) -> None:
     first = window(turns, limit)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import regex
 import tokenizers
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -78,6 +78,7 @@ HOSTILE_PIECES = [
 HOSTILE = st.lists(st.sampled_from(HOSTILE_PIECES) | st.characters(), max_size=12).map("".join)
 
 
+@settings(deadline=None)
 @given(text=HOSTILE)
 def test_no_text_becomes_a_control_token(
     tokenizer: Tokenizer, reference: tokenizers.Tokenizer, text: str
@@ -87,6 +88,7 @@ def test_no_text_becomes_a_control_token(
     assert reference.decode(ids) == text.encode("utf-8", "ignore").decode()  # and nothing is lost
 
 
+@settings(deadline=None)
 @given(text=HOSTILE)
 def test_nor_where_the_vocabulary_spells_it(spelling: Tokenizer, text: str) -> None:
     control = {spelling.id_of(name) for name in SPECIALS} | {250 + len(SPECIALS)}
@@ -185,6 +187,7 @@ def s1(ranks: dict[bytes, int], tmp_path_factory: pytest.TempPathFactory) -> Tok
     return Tokenizer.load(folder)
 
 
+@settings(deadline=None)
 @given(
     text=st.lists(
         st.sampled_from(

@@ -1,7 +1,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.models.dual_ar.watchdog import FRAME_SECONDS, LOOP_SECONDS, SILENT_SECONDS, Watchdog
@@ -62,6 +62,7 @@ def test_the_silent_token_again_and_again_is_silence_not_a_loop() -> None:
     assert "silent" in reason
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_speech_is_left_alone(seed: int) -> None:
     """Syllables of a few frames, vowels of up to a second, pauses of up to two: for a minute."""
