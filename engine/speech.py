@@ -42,7 +42,9 @@ class ModelInfo:
     itself speaks well faster or slower than by nature (1); what goes beyond is stretched in time. A model that
     ``reads_tags`` is given ``[tags]`` inside its text; the others get pauses and styles instead. Up to
     ``max_prefills`` streams may get their next segment in one step. ``max_streams`` is how many may speak at a
-    time; None has it measured.
+    time; None has it measured. A model that ``clones`` hears the recordings of all of a stream's voices before it
+    speaks, so a stream should have no voice that it does not need. ``details`` tell an operator where the model
+    runs and what it holds.
     """
 
     name: str
@@ -57,6 +59,8 @@ class ModelInfo:
     reads_tags: bool = False
     max_prefills: int = 1
     max_streams: int | None = None
+    clones: bool = False
+    details: tuple[str, ...] = ()
 
     @property
     def frame_seconds(self) -> float:

@@ -1,5 +1,6 @@
 """The thread that owns a model and turns the scheduler's crank."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -153,6 +154,14 @@ class Worker:
     def _run(self) -> None:
         try:
             model = self._make_model()
+        except BaseException as error:
+            self._loaded(error)
+            return
+        with contextlib.closing(model):
+            self._serve(model)
+
+    def _serve(self, model: SpeechModel) -> None:
+        try:
             model.warm()
             max_streams, max_ahead, max_untaken = self._limits
             self._info = info = model.info

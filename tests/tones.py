@@ -109,6 +109,9 @@ class ToneModel:
         self._left.pop(stream, None)
         self._thinking.pop(stream, None)
 
+    def close(self) -> None:
+        self.log.append(("close", threading.current_thread().name))
+
     @property
     def held(self) -> set[StreamId]:
         """Streams whose state the model still holds."""

@@ -43,3 +43,7 @@ class SpeechModel(Protocol):
     def release(self, stream: StreamId) -> None:
         """Forget the stream. Never fails, also for a stream that was never prefilled."""
         ...
+
+    def close(self) -> None:
+        """End the threads that the model has started, if any. The last call of all."""
+        ...

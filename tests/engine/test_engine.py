@@ -76,6 +76,28 @@ async def test_the_model_runs_on_its_own_thread(engine: Engine, model: ToneModel
     assert threading.current_thread().name != "parrotfish-engine"
 
 
+async def test_the_model_is_closed_on_its_thread_after_its_last_call(model: ToneModel) -> None:
+    async with Engine(lambda: model) as engine:
+        utterance = engine.open(LOW)
+        utterance.say(Segment("abc"))
+        utterance.finish()
+        await spoken(utterance)
+    assert [call for call in model.log if call[0] == "close"] == [model.log[-1]]
+    assert model.log[-1] == ("close", "parrotfish-engine")
+
+
+async def test_a_model_that_cannot_be_warmed_is_closed(model: ToneModel, monkeypatch) -> None:
+    def fail() -> None:
+        raise ValueError("cold")
+
+    closed = threading.Event()
+    monkeypatch.setattr(model, "warm", fail)
+    monkeypatch.setattr(model, "close", closed.set)
+    with pytest.raises(ValueError, match="cold"):
+        await Engine(lambda: model).start()
+    assert await asyncio.to_thread(closed.wait, 10)
+
+
 async def test_the_event_loop_turns_while_the_model_computes(engine: Engine, model: ToneModel) -> None:
     model.gate.clear()
     utterance = engine.open(LOW)

@@ -157,7 +157,8 @@ def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: tor
             device=device,
             greedy_residuals=options.greedy_residuals,
         )
-        model = FrameModel(slow, fast, sampler, memory, _reader() if cuda else None)
+        reader = _reader() if cuda else None
+        model = FrameModel(slow, fast, sampler, memory, reader)
     batcher = Batcher(
         model,
         PagePool(memory.keys.shape[1], PAGE_SIZE),
@@ -179,6 +180,11 @@ def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: tor
         reads_tags=True,
         max_prefills=min(streams, _PREFILLS),
         max_streams=streams,
+        clones=True,
+        details=(
+            _runs_on(device, dtype, graphs=graphs, compiled=options.compile, kernel=reader is not None),
+            _holds(memory, context, decoder.config.sample_rate / decoder.config.frame_samples),
+        ),
     )
     return DualARModel(
         info,
@@ -189,6 +195,23 @@ def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: tor
         slots=slots,
         lookahead=cuda,
         warm_voices=_warm(options.warm_voices, info),
+    )
+
+
+def _runs_on(device: torch.device, dtype: torch.dtype, *, graphs: bool, compiled: bool, kernel: bool) -> str:
+    name = f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
+    extras = {"CUDA graphs": graphs, "compiled": compiled, "attention in Triton": kernel}
+    return ", ".join([name, str(dtype).removeprefix("torch."), *(extra for extra in extras if extras[extra])])
+
+
+def _holds(memory: KeyValues, context: int, frame_rate: float) -> str:
+    """What the KV cache holds, in positions and in speech: a frame takes one."""
+    pages, page_size = memory.keys.shape[1:3]
+    positions = (pages - 1) * page_size
+    size = memory.keys.nbytes + memory.values.nbytes
+    return (
+        f"KV cache of {size / 2**30:.2f} GiB: {positions:,} positions, {positions / frame_rate / 60:.1f} min of "
+        f"speech; a stream takes {context:,} at most"
     )
 
 

@@ -172,6 +172,10 @@ class DualARModel:
             del self._by_slot[state.slot]
             self._free.append(state.slot)
 
+    def close(self) -> None:
+        """End the thread that encodes recordings."""
+        self._voices.close()
+
     def _admit(self, stream: StreamId, options: StreamOptions) -> _Stream:
         recordings = [self._voices.want(voice) for voice in options.voices]
         seed = options.sampling.seed

@@ -90,6 +90,9 @@ class HibariModel:
         """Forget the stream."""
         self._streams.pop(stream, None)
 
+    def close(self) -> None:
+        """Nothing to do: the network runs on the caller's thread."""
+
     def _look_ahead(self, streams: Sequence[StreamId]) -> None:
         """Run the network for the stream that needs it first: one at most, for no step to take long."""
         near = [state for stream in streams if (state := self._streams.get(stream)) and state.wants_phrase]
