@@ -4,7 +4,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,8 +12,9 @@ import numpy as np
 from engine.errors import SpeechError
 from engine.models.dual_ar.batcher import Batcher, Codes, Flight, Stop
 from engine.models.dual_ar.pages import Positions
-from engine.models.dual_ar.prompt import PromptBuilder, window
+from engine.models.dual_ar.prompt import PromptBuilder, speakable, window
 from engine.models.dual_ar.sampling import TOP_K, Start
+from engine.models.dual_ar.tokenizer import SPEAKER
 from engine.models.dual_ar.vocoder import Lead, Vocoder
 from engine.models.dual_ar.voices import Voices, speakers
 from engine.models.dual_ar.watchdog import Watchdog
@@ -38,7 +39,7 @@ class _Spoken:
     """The segment that a stream speaks now."""
 
     text: str
-    user: Positions
+    user: Positions | None  # None: there is nothing to say, only a pause
     limit: int  # frames it may take
     pause: float  # seconds of silence still to be handed out before it
     words: SegmentWords
@@ -129,7 +130,9 @@ class DualARModel:
     def prefill(self, stream: StreamId, segment: Segment, options: StreamOptions) -> None:
         """Take the next segment of a stream; it is read in the steps that follow."""
         state = self._streams.get(stream) or self._admit(stream, options)
-        text = segment.text.strip()
+        text = speakable(segment.text)
+        if not SPEAKER.sub("", text).strip():
+            text = ""
         number = min(segment.speaker, len(options.voices) - 1)
         several = len(options.voices) > 1 or any(
             voice != self._info.default_voice for voice in options.voices
@@ -137,7 +140,7 @@ class DualARModel:
         state.segments += 1
         state.now = _Spoken(
             text=text,
-            user=self._prompts.user(text, number if several else None),
+            user=self._prompts.user(text, number if several else None) if text else None,
             limit=options.sampling.max_new_tokens,
             pause=segment.pause if text else max(segment.pause, _UNSPEAKABLE_SECONDS),
             words=state.words.segment(segment.text, segment.pause),
@@ -151,6 +154,7 @@ class DualARModel:
         states = [self._streams[stream] for stream in streams]
         for state in states:
             self._begin(state)
+        self._await_voices(states)
         speaking = [state.slot for state in states if (now := state.now) and now.begun and not now.stopped]
         flight: Flight | None = self._batcher.launch(speaking)
         if self._lookahead:
@@ -194,7 +198,7 @@ class DualARModel:
     def _begin(self, state: _Stream) -> None:
         """Give the stream's segment to the transformers, if it is not there yet and its voices are encoded."""
         now = state.now
-        if now is None or now.begun or now.stopped:
+        if now is None or now.user is None or now.begun or now.stopped:
             return
         if state.system is None:
             if not all(recordings.done() for recordings in state.recordings):
@@ -208,20 +212,29 @@ class DualARModel:
                 self._fail(now, f"the voice could not be cloned: {error}")
                 return
         try:
-            self._start(state, now, state.system)
+            self._start(state, now, state.system, now.user)
         except SpeechError as error:
             now.stopped, now.error = True, error
 
-    def _start(self, state: _Stream, now: _Spoken, system: Positions) -> None:
+    def _await_voices(self, states: Sequence[_Stream]) -> None:
+        """If all of these streams wait for a voice, wait a frame's time with them, rather than spin."""
+        waiting: list[Future[Recordings]] = []
+        for state in states:
+            if state.now is None or state.now.begun or state.now.stopped:
+                return
+            waiting += (recordings for recordings in state.recordings if not recordings.done())
+        wait(waiting, self._info.frame_seconds, FIRST_COMPLETED)
+
+    def _start(self, state: _Stream, now: _Spoken, system: Positions, user: Positions) -> None:
         batcher = self._batcher
         seed = state.seed + state.segments * 0x9E3779B97F4A7C15  # another one for each segment
         sampling = replace(state.options.sampling, seed=None)
         start = Start(state.slot, sampling, seed, TOP_K)
         end = self._prompts.end_of_turn()
-        room = batcher.longest - len(system) - len(now.user)
+        room = batcher.longest - len(system) - len(user)
         if room < LEAST_SPEECH:
             raise SpeechError(
-                f"the voice takes {len(system)} positions and the text {len(now.user)}, which leaves {room} of "
+                f"the voice takes {len(system)} positions and the text {len(user)}, which leaves {room} of "
                 f"{batcher.longest} for speech, less than {LEAST_SPEECH}; use shorter recordings or texts"
             )
         now.limit = min(now.limit or room, room)
@@ -230,10 +243,10 @@ class DualARModel:
         lengths = [len(turn) + len(end) for turn in kept]
         budget = min(HISTORY, room - now.limit)
         if kept and sum(lengths) <= budget:
-            batcher.extend(np.concatenate([end, now.user]), start=start)
+            batcher.extend(np.concatenate([end, user]), start=start)
             return
         state.turns = kept = kept[window(lengths, budget // 2) :]
-        rows = [system, *(part for turn in kept for part in (turn, end)), now.user]
+        rows = [system, *(part for turn in kept for part in (turn, end)), user]
         batcher.begin(np.concatenate(rows), public=len(system), salt=state.salt, start=start)
 
     def _land(self, state: _Stream, outcome: Codes | Stop) -> None:
@@ -316,6 +329,6 @@ class DualARModel:
         words = now.words.end(now.seconds) if last else now.words.until(now.seconds)
         if last:
             state.now = None
-            if now.text:
+            if now.user is not None:
                 state.turns.append(np.concatenate([now.user, self._prompts.frames(np.stack(now.frames, 1))]))
         return Frame(pcm, words, last)
