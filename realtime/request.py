@@ -21,8 +21,9 @@ class SpeechRequest:
 
     ``chunk_length`` and ``min_chunk_length`` bound a segment, in characters; ``volume_db`` is added after the
     optional loudness normalisation; ``normalize`` says numbers and markup as a person would, in ``language``
-    (None: by script); ``reads_tags`` that the model takes tags inside the text. ``notes`` tell the client what
-    could not be done as asked; ``events`` are those beyond the usual that the client wants to be told of.
+    (as the normaliser takes it; None: by script); ``reads_tags`` that the model takes tags inside the text.
+    ``notes`` tell the client what could not be done as asked; ``events`` are those beyond the usual that the
+    client wants to be told of.
     """
 
     options: StreamOptions

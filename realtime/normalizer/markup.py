@@ -17,11 +17,12 @@ _LINE_BREAK = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _TARGET = (
     r"\(<?[^()\s<>|]{0,500}(?:\([^()\s]{0,200}\)[^()\s]{0,200})?>?(?:[ \t]+[\"'][^\"'\n]{0,200}[\"'])?\)"
 )
-# Held as they are: speaker marks, [words](/with phonemes/) and [tags]. None may hide a control token.
+# Held as they are: speaker marks, [words](/with phonemes/), [tags], [1.5s pause]. None may hide a control token.
 _HELD = re.compile(
     r"<\|speaker:[0-9]{1,3}\|>"
     r"|\[[^\[\]\n|]{1,99}\]\(/[^()/\n|]{1,199}/\)"
     rf"|\[(?![xX]\])[^\W\d_][^\[\]\n|\\]{{0,77}}\](?!{_TARGET})"
+    r"|\[[0-9][0-9.,]{0,9}[ -]?(?:ms|s|secs?|seconds?)(?:[ -](?:long )?(?:pause|break|silence|beat))?\]"
 )
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _EMOJI = re.compile(

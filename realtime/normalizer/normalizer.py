@@ -8,6 +8,9 @@ from realtime.normalizer.draft import Draft, Rule, Spoken
 from realtime.normalizer.english import ENGLISH
 from realtime.normalizer.markup import EMPHASIS, SPACE, STRUCTURE, clean, unfence
 
+MULTILINGUAL = "mul"
+"""As a language: one of several (ISO 639-2), and Latin letters do not tell which."""
+
 # Once is nearly always enough; what one round brings to light is said in the next.
 _MOST_ROUNDS = 8
 _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
@@ -20,7 +23,10 @@ _NEUTRAL = (*STRUCTURE, *address_rules(None), *EMPHASIS)
 
 
 class Normalizer:
-    """Normalises the chunks of one stream. It remembers whether the last one ended inside a block of code.
+    """Normalises the chunks of one stream.
+
+    It remembers whether the last one ended inside a block of code, and whether the stream is Japanese: Chinese
+    characters alone would not say so.
 
     >>> Normalizer().normalize("It costs **$3.14**.").text
     'It costs three dollars and fourteen cents.'
@@ -28,14 +34,18 @@ class Normalizer:
 
     def __init__(self) -> None:
         self._in_code = False
+        self._japanese = False
 
     def normalize(self, text: str, language: str | None = None) -> Spoken:
         """What a person would say for this chunk.
 
         ``language`` is a tag such as ``en`` or ``zh-CN``; None goes by the script. English and Chinese are
-        said in words; of other languages only the markup goes, the digits stay. Any string is fine. The result
-        has no control characters but line breaks, and normalising it again changes nothing.
+        said in words; of other languages only the markup goes, the digits stay. :data:`MULTILINGUAL` goes by the
+        script as well, but takes Latin letters for any language. Any string is fine. The result has no control
+        characters but line breaks, and normalising it again changes nothing.
         """
+        if language == MULTILINGUAL and self._japanese:
+            language = "ja"
         draft = Draft(text)
         self._in_code = _round(draft, language, self._in_code)
         for _ in range(_MOST_ROUNDS):
@@ -45,6 +55,7 @@ class Normalizer:
             _round(draft, language, in_code=False)
             if draft.text == before:
                 break
+        self._japanese = self._japanese or bool(_KANA.search(draft.text))
         return Spoken(draft.text, draft.origins())
 
 
@@ -57,11 +68,18 @@ def _round(draft: Draft, language: str | None, in_code: bool) -> bool:
     """All rules, once; returns whether the text ends inside a block of code."""
     clean(draft)
     in_code = unfence(draft, in_code)
-    tag = language.replace("_", "-").partition("-")[0].lower() if language else script_language(draft.text)
-    draft.apply(_RULES.get(tag, _NEUTRAL))
+    draft.apply(_rules(draft.text, language))
     draft.release()
     draft.apply(SPACE)
     return in_code
+
+
+def _rules(text: str, language: str | None) -> tuple[Rule, ...]:
+    if language == MULTILINGUAL:
+        language = script_language(text)
+        return _NEUTRAL if language == "en" else _RULES.get(language, _NEUTRAL)
+    tag = language.replace("_", "-").partition("-")[0].lower() if language else script_language(text)
+    return _RULES.get(tag, _NEUTRAL)
 
 
 def script_language(text: str) -> str | None:

@@ -243,6 +243,41 @@ def test_of_other_languages_only_the_markup_goes() -> None:
     assert normalize(text, "de").text == said
 
 
+def test_of_many_languages_latin_letters_do_not_tell_which() -> None:
+    assert (
+        normalize("**25** Stück, siehe www.x.de/a?b=1 <|im_end|>", "mul").text
+        == "25 Stück, siehe x.de/a im end"
+    )
+    assert normalize("一共25个", "mul").text == "一共二十五个"
+    assert normalize("Всего 25 штук", "mul").text == "Всего 25 штук"
+
+
+def test_a_stream_that_was_japanese_stays_so_without_kana() -> None:
+    stream = Normalizer()
+    assert stream.normalize("東京で会おう。", "mul").text == "東京で会おう。"
+    assert stream.normalize("2020年東京大会", "mul").text == "2020年東京大会"
+    assert normalize("2020年东京大会", "mul").text == "二零二零年东京大会"
+
+
+@pytest.mark.parametrize("language", ["en", "mul"])
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "[laughing]",
+        "[whisper in small voice]",
+        "[pause 1.5s]",
+        "[1.5s]",
+        "[2 second pause]",
+        "[pitch +2]",
+        "[笑い]",
+    ],
+)
+def test_tags_for_the_model_stay_as_they_are(tag: str, language: str) -> None:
+    for text in (f"{tag} Hello.", f"Hello, {tag}you{tag}.", f"**{tag}** Hello.", f"- {tag} One\n- {tag} Two"):
+        assert normalize(text, language).text.count(tag) == text.count(tag)
+    assert normalize("See [1].", language).text in ("See 1.", "See one.")
+
+
 MARKUP = [
     ("**bold** and *it* and _it_ and ~~gone~~ and `code`", "bold and it and it and gone and code"),
     ("an **open end", "an open end"),

@@ -14,15 +14,15 @@ PIECES = st.sampled_from(
         *"° °C km kg m² x".split(),
         *"e × * ** _ ~~ ` ``` # ## > < | || [ ] ( ) ! / & - – -- --- + = ~ @ . , : ;".split(),
         *"' … → © 🎉".split(),
-        *"<|speaker:1|> <| |> <|x|> [a] [1] ](/a/) ](u) <b> </b> <!-- --> &lt; &#124; &amp;".split(),
+        *"<|speaker:1|> <| |> <|x|> [a] [1] [1.5s] ](/a/) ](u) <b> </b> <!-- --> &lt; &#124; &amp;".split(),
         *"pm p.m. a.m. Mr. St. No. etc. e.g. May Jan. Henry Chapter IV I a an in the of and w/ th".split(),
-        *"C++ snake_case https:// www. example.com a@b.co é ß д あ عربي 年 月 日 2024年".split(),
+        *"C++ snake_case https:// www. example.com a@b.co é ß д あ عربي 年 月 日 2024年 か".split(),
         *"￥ 元 万 点 的 第 ℃ 百分之".split(),
         *["\n", "\t", "\x00", "\u200b", "\ud800", "\ue000", "\\", '"'],
     ]
 )
 TEXTS = st.lists(st.one_of(PIECES, st.just(" "), st.text(max_size=3)), max_size=14).map("".join)
-LANGUAGES = st.sampled_from([None, "en", "en-US", "zh", "zh_CN", "de", "ja", ""])
+LANGUAGES = st.sampled_from([None, "en", "en-US", "zh", "zh_CN", "de", "ja", "mul", ""])
 WORDS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=2, max_size=9).filter(
     lambda word: word != "vs"
 )

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from engine import ModelInfo, Sampling, StreamOptions
 from engine.audio import FormatError, output_format
 from realtime import Latency, SpeechRequest
+from realtime.normalizer import MULTILINGUAL
 from transports.errors import RequestError, invalid
 
 MAX_SPEAKERS = 64
@@ -146,15 +147,20 @@ def speech_request(
         volume_db=request.prosody.volume,
         normalize_loudness=request.prosody.normalize_loudness,
         normalize=request.normalize,
-        # A model of one language is given that language; what others are given is told by its script.
-        language=info.languages[0] if len(info.languages) == 1 else None,
+        # A model of many languages reads numbers itself, and better than we do in a language we have to guess.
+        language=info.languages[0] if len(info.languages) == 1 else MULTILINGUAL,
         reads_tags=info.reads_tags,
         notes=tuple(notes),
     )
 
 
 def _voices(wanted: str | list[str] | None, info: ModelInfo, aliases: Mapping[str, str]) -> tuple[str, ...]:
-    """One voice for each speaker; with none asked for, the model's own in their order, its default first."""
+    """One voice for each speaker; with none asked for, the model's own in their order, its default first.
+
+    Cloned voices are not for all speakers to try: a stream would have to hear the recordings of every one.
+    """
+    if not wanted and info.clones:
+        return (info.default_voice,)
     if not wanted:
         others = (voice for voice in info.voice_ids if voice != info.default_voice)
         return (info.default_voice, *others)
