@@ -9,10 +9,30 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from engine.errors import EngineError
+
 BUCKETS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 """Batch sizes for which graphs are captured; a batch is filled up to the next one."""
 
 _WARM_UPS = 2  # runs before a capture, for what allocates or compiles on first use
+
+
+class NotEnoughMemory(EngineError):
+    """The model does not fit; the text says what to lower."""
+
+
+@contextmanager
+def enough_memory(device: torch.device) -> Iterator[None]:
+    """What is done inside at the start takes memory for good: if there is too little, say what to lower."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; on a CPU it is the plain type
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise NotEnoughMemory(
+                f"{device} is out of memory while the model starts: {str(error).splitlines()[0]} "
+                "Lower --max-streams, --kv-memory or --context, or use a larger device."
+            ) from error
+        raise
 
 
 class Download:

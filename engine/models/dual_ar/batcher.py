@@ -107,19 +107,23 @@ class Batcher:
         self._model = model
         self._lane = lane
         self._budget = budget
-        # With graphs every pass looks as far as there are pages; without, as far as the streams are.
-        self._looks_far = graphs
+        # Where shapes are fixed every pass looks as far as there are pages; else as far as the streams are.
+        self._looks_far = graphs or compiled is not None
         wrap = compiled or (lambda function: function)
         nobody = model.nobody
         self._decode = Captured(wrap(model.decode), lane, (nobody,), graphs=graphs, largest=largest)
         self._draw = Captured(wrap(model.draw), lane, (0, nobody, 0), graphs=graphs, largest=largest)
-        self._decode_eagerly = wrap(model.decode)
         self._contexts: dict[int, _Context] = {}
         self._starts: list[Start] = []
         self._tables = np.zeros(model.memory.tables.shape, np.int32)
         self._changed: set[int] = set()  # slots whose block tables the device does not have yet
         self._lives = 0
         self._steps = 0
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return self._lane.device
 
     @property
     def longest(self) -> int:
@@ -349,7 +353,7 @@ class Batcher:
         if self._looks_far:
             yield self._decode(batch)
         else:
-            yield self._decode_eagerly(batch, context=max(self._contexts[slot].computed for slot in slots))
+            yield self._model.decode(batch, context=max(self._contexts[slot].computed for slot in slots))
         for slot in slots:
             self._draws(slot, rows)
 

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 import torch
 
-from engine.errors import EngineError
 from engine.models.codec import load_decoder, load_encoder
 from engine.models.dual_ar.attention import KeyValues, ReadPages, page_bytes
 from engine.models.dual_ar.batcher import Batcher
@@ -23,7 +22,7 @@ from engine.models.dual_ar.tokenizer import Tokenizer
 from engine.models.dual_ar.vocoder import Vocoder
 from engine.models.dual_ar.voices import NO_VOICE, Codes, Voices, read_voices
 from engine.models.dual_ar.weights import load_weights
-from engine.models.lane import Lane
+from engine.models.lane import Lane, NotEnoughMemory, enough_memory
 from engine.scheduler import OVERBOOKING
 from engine.speech import ModelInfo, Pcm
 
@@ -44,10 +43,6 @@ DType = Literal["auto", "bfloat16", "float32"]
 
 # Tier 1 and 2 of S2-Pro's model card; it speaks some seventy more.
 _LANGUAGES = ("en", "zh", "ja", "es", "ko", "pt", "ru", "ar", "fr", "de")
-
-
-class NotEnoughMemory(EngineError):
-    """The model does not fit; the text says what to lower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +77,8 @@ def load_dual_ar(folder: Path, options: DualAROptions | None = None) -> DualARMo
     options = options or DualAROptions()
     device = pick_device(options.device)
     dtype = pick_dtype(options.dtype, device)
-    try:
+    with enough_memory(device):
         return _load(folder, options, device, dtype)
-    except torch.OutOfMemoryError as error:
-        raise NotEnoughMemory(
-            f"{device} is out of memory while the model is loaded: {str(error).splitlines()[0]} "
-            "Lower --max-streams or --kv-memory, or use a larger GPU."
-        ) from error
 
 
 def pick_device(name: str) -> torch.device:
@@ -159,6 +149,8 @@ def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: tor
         )
         reader = _reader() if cuda else None
         model = FrameModel(slow, fast, sampler, memory, reader)
+    if cuda:
+        torch.cuda.synchronize(device)  # what was loaded is used in other streams
     batcher = Batcher(
         model,
         PagePool(memory.keys.shape[1], PAGE_SIZE),
@@ -272,5 +264,6 @@ def _reader() -> ReadPages | None:
 
 
 def _compile(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    compiled: Callable[..., torch.Tensor] = torch.compile(function, fullgraph=True, dynamic=False)
+    # One program for all sizes of batches (and one for a batch of 1) rather than one for each.
+    compiled: Callable[..., torch.Tensor] = torch.compile(function, fullgraph=True, dynamic=True)
     return compiled

@@ -19,6 +19,7 @@ from engine.models.dual_ar.vocoder import Lead, Vocoder
 from engine.models.dual_ar.voices import Voices, speakers
 from engine.models.dual_ar.watchdog import Watchdog
 from engine.models.dual_ar.words import SegmentWords, WordEstimator
+from engine.models.lane import enough_memory
 from engine.speech import Frame, ModelInfo, Pcm, Segment, StreamId, StreamOptions
 
 HISTORY = 2048
@@ -112,8 +113,9 @@ class DualARModel:
 
     def warm(self) -> None:
         """Capture the graphs, encode the voices that are to be warm, and read their prompts into the cache."""
-        self._batcher.capture()
-        self._vocoder.capture()
+        with enough_memory(self._batcher.device):
+            self._batcher.capture()
+            self._vocoder.capture()
         for number, voice in enumerate((self._info.default_voice, *self._warm_voices), 1):
             _log.info("warming voice %r", voice)
             stream, options = StreamId(-number), StreamOptions((voice,), paced=False)

@@ -18,7 +18,7 @@ FRAME = 2048
 
 
 @cache
-def folder(like: Layout = Layout.S2_PRO) -> Path:
+def folder(like: Layout) -> Path:
     """The checkpoint; it goes with the process."""
     place = _kept() / like
     write_checkpoint(place, like, Scale.TINY, seed=1)

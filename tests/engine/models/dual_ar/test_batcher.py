@@ -329,3 +329,29 @@ def test_streams_that_come_and_go_leak_nothing_and_change_nobody(data: st.DataOb
     pool = shared.pool
     assert pool.used == 0
     assert pool.free + pool.cached == pages - 1
+
+
+def test_thousands_of_frames_of_random_callers_leak_no_page_and_no_slot() -> None:
+    random = np.random.default_rng(8)
+    shared = batcher(slots=16, pages=90, budget=40)
+    crowd = Crowd(shared, lookahead=1)
+    frames = 0
+    for _ in range(260):
+        for slot in range(16):
+            if slot not in crowd.said:
+                if random.random() < 0.4:
+                    seed = int(random.integers(50))
+                    crowd.begin(slot, prompt(seed), seed)
+            elif slot in crowd.stopped or len(crowd.said[slot]) > 100 or random.random() < 0.01:
+                frames += len(crowd.said[slot])
+                crowd.leave(slot)
+        crowd.step(random.permutation(sorted(crowd.said)).tolist())
+        held = sum(len(c.sequence.pages) for c in shared._contexts.values() if c.sequence is not None)
+        assert shared.pool.used <= held
+        assert Stop.NO_PAGES not in crowd.stopped.values()
+    assert frames > 2000
+    for slot in list(crowd.said):
+        crowd.leave(slot)
+    assert shared.pool.used == 0
+    assert shared.pool.free + shared.pool.cached == 89
+    assert not shared._contexts
