@@ -6,7 +6,7 @@ from realtime.chunker.buffer import Buffer
 from realtime.chunker.markup import MAX_TAG, NOTHING_TO_SAY, hard_cut, unfinished
 from realtime.chunker.pace import TOLERANCE, Pace
 from realtime.chunker.scanner import LONGEST_WORD, Mark, Scanner
-from realtime.chunker.vocabulary import CLAUSE_ENDS, CLOSERS, SENTENCE_ENDS
+from realtime.chunker.vocabulary import CLAUSE_ENDS, CLOSERS, SENTENCE_ENDS, UNSPACED_WORD
 from realtime.chunker.words import LOOKAHEAD, Boundary
 
 # How much text with nothing to say one call steps over: less than a millisecond's worth.
@@ -228,7 +228,12 @@ class Chunker:
             return Mark(end + buffer.base, Boundary.SENTENCE)
         if ended:
             return Mark(decided + buffer.base, Boundary.WORD)
-        return before or self._last(Boundary.WORD, furthest)
+        if found := before or self._last(Boundary.WORD, furthest):
+            return found
+        # A language model writes whole words at a time; here no space would tell that one has ended.
+        if len(text) >= 2 * self._pace.first_words and UNSPACED_WORD.fullmatch(text[-1]):
+            return Mark(end + buffer.base, Boundary.CLINGING)
+        return None
 
     def _cut_long(self, limit: int) -> Mark:
         """The text has outgrown a chunk: cut it where that does least harm."""

@@ -4,6 +4,8 @@ No language is known or guessed: a word is listed only where it does no harm in 
 lower case, abbreviations without their last full stop.
 """
 
+import regex
+
 
 def _words(*languages: str) -> frozenset[str]:
     return frozenset(word for language in languages for word in language.split())
@@ -160,3 +162,6 @@ ALWAYS_OPEN = frozenset("（「『《〈【")
 """Of these, those that can be nothing else."""
 OPENS_ALONE = frozenset(QUOTES) - frozenset('»›”"')
 """Of these, those that open what follows even if they stand alone, as in French."""
+
+UNSPACED_WORD: regex.Pattern[str] = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}ー]")
+"""A letter of a script that puts no space behind a word."""

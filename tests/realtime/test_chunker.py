@@ -318,6 +318,24 @@ def test_a_pause_does_not_cut_a_word() -> None:
     assert texts(take_all(c, now=2.0)) == ["parrots talk."]
 
 
+@pytest.mark.parametrize("text", ["今天的天气非常好我们", "きょうはとてもいい天気", "他说：「今天的天气非常好"])
+def test_a_pause_releases_words_that_no_space_ends(text: str) -> None:
+    c = chunker()
+    c.push(text, 0.0)
+    early = take_all(c, now=0.0)
+    assert c.pending
+    assert "".join(texts(early + take_all(c, now=BALANCED.idle))) == text
+    c.push("想出去玩。", 1.0)
+    c.flush()
+    assert texts(take_all(c, now=1.0)) == ["想出去玩。"]
+
+
+def test_a_pause_does_not_part_the_first_characters_of_a_word() -> None:
+    c = chunker()
+    c.push("今天", 0.0)
+    assert take_all(c, now=1.0) == []
+
+
 def test_flush_releases_everything() -> None:
     c = chunker()
     c.push("It costs $3.14. An unfinished [tag", 0.0)
