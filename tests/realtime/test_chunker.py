@@ -318,7 +318,9 @@ def test_a_pause_does_not_cut_a_word() -> None:
     assert texts(take_all(c, now=2.0)) == ["parrots talk."]
 
 
-@pytest.mark.parametrize("text", ["今天的天气非常好我们", "きょうはとてもいい天気", "他说：「今天的天气非常好"])
+@pytest.mark.parametrize(
+    "text", ["今天的天气非常好我们", "きょうはとてもいい天気", "他说：「今天的天气非常好"]
+)
 def test_a_pause_releases_words_that_no_space_ends(text: str) -> None:
     c = chunker()
     c.push(text, 0.0)
