@@ -5,11 +5,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engine import Engine, EngineConfig, SpeechModel
+from engine.audio import AudioStream, output_format
+from engine.models.dual_ar.config import Layout
 from engine.models.hibari import HibariModel
+from tests.engine.models.dual_ar import babble
 from transports.server import Server
 from transports.services import Services
 from transports.settings import Settings
@@ -62,6 +67,26 @@ def run_server(settings: Settings, make_model: Callable[[], SpeechModel] = Hibar
     server.should_exit = True
     thread.join(20)
     assert not thread.is_alive(), "the server did not end"
+
+
+@pytest.fixture(scope="session")
+def checkpoint() -> Path:
+    """The folder of a tiny S2-Pro with random weights: what it speaks is noise, about five seconds a segment."""
+    return babble.folder(Layout.S2_PRO)
+
+
+@pytest.fixture(scope="session")
+def voice_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two voices to clone, "low" and "high", from a second of tone each."""
+    folder = tmp_path_factory.mktemp("voices")
+    for voice, frequency in (("low", 120), ("high", 300)):
+        place = folder / voice
+        place.mkdir()
+        stream = AudioStream(24_000, output_format("wav"))
+        tone = 0.3 * np.sign(np.sin(2 * np.pi * frequency * np.arange(24_000) / 24_000))
+        (place / "said.wav").write_bytes(stream.write(tone.astype(np.float32)) + stream.finish())
+        (place / "said.txt").write_text(f"This is the {voice} voice.\n")
+    return folder
 
 
 @pytest.fixture(scope="session")

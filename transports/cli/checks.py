@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import av
 from av.codec.codec import UnknownCodecError
@@ -20,6 +21,8 @@ from transports.version import VERSION
 
 _GIB = 1024**3
 _NEEDED_GIB = 1.0
+_S2_GIB = 12.0  # 9.9 for weights, the rest for the KV cache of a few streams
+_BFLOAT16_SINCE = 8  # compute capability
 
 
 class State(StrEnum):
@@ -44,8 +47,8 @@ class Check:
     value: float | None = None
 
 
-def installation() -> Iterator[Check]:
-    """The software."""
+def installation(*, s2: bool = False) -> Iterator[Check]:
+    """The software; with ``s2`` also what an S2 model needs."""
     yield Check("parrotfish", State.OK, VERSION)
     yield Check("Python", State.OK, f"{platform.python_version()} on {platform.platform()}")
     libraries = ", ".join(
@@ -56,7 +59,9 @@ def installation() -> Iterator[Check]:
     for codec, container in (("libopus", "opus"), ("libmp3lame", "mp3")):
         yield _encoder(codec, container)
     yield from (_package("onnxruntime"), _package("hibari-tts"))
-    yield _torch()
+    if s2:
+        yield from (_package(name, "'parrotfish[s2]'") for name in ("safetensors", "tokenizers"))
+    yield from torch_checks(s2=s2)
 
 
 def machine() -> Iterator[Check]:
@@ -75,11 +80,11 @@ def machine() -> Iterator[Check]:
     yield port_check(Settings().host, Settings().port)
 
 
-def _package(name: str) -> Check:
+def _package(name: str, requirement: str | None = None) -> Check:
     try:
         return Check(name, State.OK, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Check(name, State.FAILED, "not installed", f"pip install {name}")
+        return Check(name, State.FAILED, "not installed", f"pip install {requirement or name}")
 
 
 def _encoder(codec: str, container: str) -> Check:
@@ -92,16 +97,51 @@ def _encoder(codec: str, container: str) -> Check:
     return Check(name, State.OK, f"writes {container}")
 
 
-def _torch() -> Check:
+def torch_checks(*, s2: bool = False) -> Iterator[Check]:
+    """torch and the devices that it sees; with ``s2`` these are needed."""
+    wanting = State.FAILED if s2 else State.NOTE
     if importlib.util.find_spec("torch") is None:
-        return Check("torch", State.OK, "not installed; only Fish Audio's S2 needs it")
+        found = "not installed; only S2 models need it"
+        yield (
+            Check("torch", State.FAILED, found, "pip install 'parrotfish[s2]'")
+            if s2
+            else Check("torch", State.OK, found)
+        )
+        return
     try:
         torch = importlib.import_module("torch")  # untyped, since it need not be there
     except Exception as error:
         advice = "pip install --force-reinstall torch, or pip uninstall torch if nothing needs it"
-        return Check("torch", State.NOTE, f"installed, but: {error}", advice)
-    devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return Check("torch", State.OK, f"{torch.__version__}, {', '.join(devices) or 'no CUDA device'}")
+        yield Check("torch", wanting, f"installed, but: {error}", advice)
+        return
+    devices = torch.cuda.device_count()
+    yield Check("torch", State.OK, f"{torch.__version__}, {devices or 'no'} CUDA device{'s'[: devices != 1]}")
+    for index in range(devices):
+        yield _cuda_device(torch, index)
+    if s2 and not devices:
+        advice = "take a machine with a GPU of at least 12 GiB, unless the model is a small one"
+        yield Check(
+            "GPU", State.NOTE, "none that torch could use; S2-Pro on a CPU is far from real time", advice
+        )
+
+
+def _cuda_device(torch: Any, index: int) -> Check:
+    name, device = f"cuda:{index}", torch.cuda.get_device_properties(index)
+    memory = device.total_memory / _GIB
+    triton = importlib.util.find_spec("triton") is not None
+    found = (
+        f"{device.name}, {memory:.0f} GiB, compute capability {device.major}.{device.minor}; CUDA graphs, "
+        f"{'Triton' if triton else 'no Triton'}"
+    )
+    if memory < _S2_GIB:
+        advice = f"S2-Pro needs about {_S2_GIB:g} GiB: take a larger GPU"
+    elif device.major < _BFLOAT16_SINCE:
+        advice = "bfloat16 is slow before compute capability 8.0: --dtype float32, if the memory is enough"
+    elif not triton:
+        advice = "pip install triton: attention is slower without"
+    else:
+        return Check(name, State.OK, found, value=memory)
+    return Check(name, State.NOTE, found, advice, memory)
 
 
 def _gpu_driver() -> Check:

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from engine import Engine, EngineConfig
 from realtime import Audio, Encoders, Event, Finished, Log, Session, Speaker
-from transports.cli.model import bundled_model
+from transports.cli.model import ModelChoice
 from transports.fish.schema import parse_request, speech_request
 
 
@@ -32,14 +32,16 @@ class Mouth(Protocol):
 
 
 @contextlib.asynccontextmanager
-async def mouth_here(request: Mapping[str, Any]) -> AsyncIterator[Mouth]:
+async def mouth_here(model: ModelChoice, request: Mapping[str, Any]) -> AsyncIterator[Mouth]:
     """An engine of our own, which speaks as fast as it can what ``request`` (of the Fish API) asks for.
 
     Raises :class:`click.ClickException`.
     """
-    engine = Engine(bundled_model, EngineConfig(max_streams=1))
+    engine = Engine(lambda: model.load(1), EngineConfig(max_streams=1))
     try:
         await engine.start()
+    except click.ClickException:
+        raise
     except Exception as error:
         raise click.ClickException(
             f"the voice could not be loaded: {error}\nparrotfish doctor may know why."

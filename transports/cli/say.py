@@ -12,6 +12,7 @@ import click
 
 from engine.audio import Container, FormatError, OutputFormat, output_format
 from realtime import Audio, Finished, Log
+from transports.cli.model import ModelChoice, ModelCommand, chosen_option, model_options
 from transports.cli.mouth import Mouth, mouth_here, mouth_there
 from transports.cli.output import STDOUT, ListenerGone, Output, open_output
 from transports.cli.progress import Progress
@@ -31,6 +32,7 @@ _OPTION_OF_FIELD = {"sample_rate": "--sample-rate", "mp3_bitrate": "--bitrate", 
 
 
 @click.command(
+    cls=ModelCommand,
     context_settings={"show_default": True},
     epilog="""
     \b
@@ -39,9 +41,11 @@ _OPTION_OF_FIELD = {"sample_rate": "--sample-rate", "mp3_bitrate": "--bitrate", 
       parrotfish say --voice walter < book.txt -o book.mp3
       llm "tell me a story" | parrotfish say -o - | ffplay -nodisp -autoexit -
       parrotfish say --url http://127.0.0.1:8080 "Hello there." -o hello.opus
+      parrotfish say --model fishaudio/s2-pro "[whispers] Hello there." -o hello.wav
     """,
 )
 @click.argument("text", nargs=-1)
+@model_options
 @click.option(
     "-o",
     "--output",
@@ -90,11 +94,16 @@ def say(
     url: str | None,
     api_key: str | None,
     quiet: bool,
+    model: ModelChoice,
 ) -> None:
     """Speak TEXT, or without one what comes in on stdin, as it comes in.
 
     Without --url the speech is made in this process, as fast as it can.
     """
+    if url and (chosen := chosen_option()):
+        raise click.UsageError(
+            f"{chosen} is for speech that is made here; the server at --url has its own model"
+        )
     path = _path(output)
     output_as = _format(path, container, sample_rate, bitrate)
     request: dict[str, Any] = {
@@ -112,7 +121,7 @@ def say(
     else:
         _check_stdin(quiet)
         pieces = piped_text(_STDIN)
-    mouth = mouth_there(url, api_key, request) if url else mouth_here(request)
+    mouth = mouth_there(url, api_key, request) if url else mouth_here(model.fetched(), request)
     try:
         with (
             Progress(str(path or "stdout"), output_as, quiet=quiet) as progress,

@@ -1,19 +1,17 @@
-"""``parrotfish serve``: the server, and what its operator reads while it runs."""
+"""``parrotfish serve``."""
 
 import contextlib
 import errno
 import logging
 import socket
-import time
 from typing import get_args
 
 import click
-from rich.console import Console
 
 from engine import EngineConfig, SpeechModel
-from transports.cli.model import bundled_model
+from transports.cli.console import OperatorConsole
+from transports.cli.model import ModelChoice, ModelCommand, model_options
 from transports.server import Server
-from transports.services import Services
 from transports.settings import LogLevel, Settings
 
 _DEFAULTS = Settings()
@@ -30,13 +28,15 @@ def _aliases(_: click.Context, parameter: click.Parameter, pairs: tuple[str, ...
     return aliases
 
 
-@click.command(context_settings={"auto_envvar_prefix": "PARROTFISH", "show_default": True})
+@click.command(cls=ModelCommand, context_settings={"auto_envvar_prefix": "PARROTFISH", "show_default": True})
+@model_options
 @click.option("--host", default=_DEFAULTS.host, help="Address to listen on; 0.0.0.0 is every one.")
 @click.option("--port", default=_DEFAULTS.port, type=click.IntRange(0, 65535), help="0 takes any free one.")
 @click.option(
     "--max-streams",
     type=click.IntRange(1),
-    show_default="as many as half of this machine can speak, measured at the start",
+    show_default="as many as half of this machine can speak, measured at the start; S2 models: 64 on a GPU, 8 "
+    "on a CPU",
     help="Utterances at once; more are refused with Retry-After.",
 )
 @click.option(
@@ -95,6 +95,7 @@ def serve(
     voice_alias: dict[str, str],
     allow_origin: tuple[str, ...],
     log_level: LogLevel,
+    model: ModelChoice,
 ) -> None:
     """Run the server.
 
@@ -116,22 +117,27 @@ def serve(
         log_level=log_level,
     )
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    console = _OperatorConsole(settings)
+    here = model.fetched()
+    console = OperatorConsole(settings)
 
     def make_model() -> SpeechModel:
-        model = bundled_model()
+        loaded = here.load(max_streams)
         for name, voice in voice_alias.items():
-            if voice not in model.info.voice_ids:
-                known = ", ".join(model.info.voice_ids)
+            if voice not in loaded.info.voice_ids:
+                loaded.close()
+                known = ", ".join(loaded.info.voice_ids)
                 raise click.BadParameter(
                     f"{name}={voice}: the voices are {known}", param_hint="--voice-alias"
                 )
-        return model
+        return loaded
 
     server = Server(settings, make_model, console.ready, console.draining)
     listener = _bind(server, host, port)
     console.listening(listener.getsockname()[1])
-    server.serve_on(listener)
+    try:
+        server.serve_on(listener)
+    finally:
+        console.loaded()
     if isinstance(server.failure, click.ClickException):
         raise server.failure
     if server.failure is not None:
@@ -162,52 +168,3 @@ def _free_port(host: str, taken: int) -> int:
         with contextlib.suppress(OSError), socket.create_server((host, port), family=family):
             return port
     return 0
-
-
-class _OperatorConsole:
-    """What the operator reads: plain lines, and colours if it is a terminal."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._console = Console(soft_wrap=True, highlight=False)
-        self._started = time.monotonic()
-        self._url = ""
-
-    def listening(self, port: int) -> None:
-        """The address is taken; connections are accepted from now on."""
-        host = self._settings.host
-        everywhere = host in ("0.0.0.0", "::")  # noqa: S104
-        name = "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
-        self._url = f"http://{name}:{port}"
-        self._console.print(f"[bold]{self._url}[/]")
-        if everywhere:
-            self._console.print("  and on every other address of this machine")
-        self._console.print("[dim]loading the voice ...[/]")
-
-    def ready(self, services: Services) -> None:
-        """The model is warm."""
-        engine = services.engine
-        seconds = time.monotonic() - self._started
-        curl = (
-            f"curl -sS {self._url}/v1/tts -H 'Content-Type: application/json' "
-            """-d '{"text": "Hello from parrotfish."}' -o hello.mp3"""
-        )
-        self._console.print(
-            f"[green]ready[/] after {seconds:.1f} s: model {engine.info.name}, {len(engine.info.voices)} voices, "
-            f"{engine.max_streams} streams at once on this machine"
-        )
-        self._console.print(f"  [dim]demo[/]    {self._url}/")
-        self._console.print("  [dim]try[/]     ", end="")
-        self._console.print(curl, markup=False)
-        self._console.print("  [dim]stop[/]    Ctrl-C")
-
-    def draining(self, services: Services) -> None:
-        """A signal came; what is being said is finished first."""
-        count = services.engine.speaking_streams
-        if not count:
-            self._console.print("stopping")
-            return
-        self._console.print(
-            f"finishing {count} {'utterance' if count == 1 else 'utterances'} "
-            f"(up to {self._settings.grace_seconds:g} s); press Ctrl-C again to stop now"
-        )

@@ -1,7 +1,7 @@
 """The voices of a model that clones: recordings with what is said in them, and the codes they become."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -61,6 +61,12 @@ def _references(place: Path) -> tuple[Reference, ...]:
     return tuple(references)
 
 
+def list_voices(cloned: Iterable[str]) -> tuple[Voice, ...]:
+    """The voice without a recording, and those of the given ids."""
+    made_up = Voice(NO_VOICE, "Default", "A voice that the model makes up, another one for each stream", "")
+    return (made_up, *(Voice(voice, voice, "Cloned from recordings", "") for voice in cloned))
+
+
 class Voices:
     """All voices of a model. Recordings are encoded on a thread of their own, when they are first wanted.
 
@@ -84,10 +90,7 @@ class Voices:
     @property
     def known(self) -> tuple[Voice, ...]:
         """What there is to choose from; the voice without a recording comes first."""
-        made_up = Voice(
-            NO_VOICE, "Default", "A voice that the model makes up, another one for each stream", ""
-        )
-        return (made_up, *(Voice(voice, voice, "Cloned from recordings", "") for voice in self._references))
+        return list_voices(self._references)
 
     def want(self, voice: str) -> "Future[tuple[tuple[str, Codes], ...]]":
         """The texts and codes of a voice's recordings, as soon as they are encoded. Raises KeyError."""

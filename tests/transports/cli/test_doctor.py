@@ -1,6 +1,9 @@
 import importlib.metadata
+import importlib.util
 import json
 import socket
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ from click.testing import CliRunner
 from engine.audio import AudioStream, output_format
 from tests.transports.cli.process import run
 from transports.cli import main
-from transports.cli.checks import Check, State, installation, machine, port_check
+from transports.cli.checks import Check, State, installation, machine, port_check, torch_checks
 from transports.cli.trial import Heard, TrialFailed, judge
 
 
@@ -36,7 +39,7 @@ def test_it_finds_a_working_installation_well():
 
 
 def test_it_fails_with_advice_when_something_is_wrong(monkeypatch):
-    async def broken():
+    async def broken(model):
         return [Check("server", State.FAILED, "it said nothing", "call somebody")]
 
     monkeypatch.setattr("transports.cli.doctor.speak_one_sentence", broken)
@@ -68,6 +71,17 @@ def test_silence_and_stubs_are_no_speech(pcm, complaint):
         list(judge(Heard([(0.1, data)], 0.2)))
 
 
+def test_of_a_model_that_is_not_known_any_sound_will_do():
+    stream = AudioStream(24_000, output_format("opus"))
+    pcm = (0.2 * np.sin(np.arange(24_000) * 0.1)).astype(np.float32)
+    checks = list(judge(Heard([(0.1, stream.write(pcm) + stream.finish())], 0.2), strict=False))
+    assert all(check.state is State.OK for check in checks)
+    stream = AudioStream(24_000, output_format("opus"))
+    silence = stream.write(np.zeros(24_000 * 5, np.float32)) + stream.finish()
+    with pytest.raises(TrialFailed, match="none of it to be heard"):
+        list(judge(Heard([(0.1, silence)], 0.2), strict=False))
+
+
 def test_speech_slower_than_real_time_is_wrong():
     stream = AudioStream(24_000, output_format("opus"))
     pcm = (0.2 * np.sin(np.arange(24_000 * 5) * 0.1)).astype(np.float32)
@@ -83,6 +97,41 @@ def test_what_is_missing_comes_with_advice(monkeypatch):
     failed = [check for check in installation() if check.state is State.FAILED]
     assert [check.name for check in failed] == ["onnxruntime", "hibari-tts"]
     assert all(check.advice for check in failed)
+
+
+def test_an_s2_model_needs_torch_and_its_friends(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert [check.state for check in torch_checks()] == [State.OK]
+    (check,) = torch_checks(s2=True)
+    assert (check.state, check.advice) == (State.FAILED, "pip install 'parrotfish[s2]'")
+    assert {"torch", "safetensors", "tokenizers"} <= {check.name for check in installation(s2=True)}
+
+
+@pytest.mark.parametrize(
+    ("gib", "capability", "triton", "advice"),
+    [
+        (140, (9, 0), True, None),
+        (8, (9, 0), True, "needs about 12 GiB"),
+        (16, (7, 5), True, "--dtype float32"),
+        (24, (8, 9), False, "pip install triton"),
+    ],
+)
+def test_what_a_gpu_lacks_is_a_note(monkeypatch, gib, capability, triton, advice):
+    properties = SimpleNamespace(
+        name="GPU 1", total_memory=gib * 2**30, major=capability[0], minor=capability[1]
+    )
+    cuda = SimpleNamespace(device_count=lambda: 1, get_device_properties=lambda index: properties)
+    torch = SimpleNamespace(__version__="2.8", cuda=cuda)
+    monkeypatch.setattr(importlib, "import_module", lambda name: torch)
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: name if triton or name != "triton" else None
+    )
+    version, device = torch_checks(s2=True)
+    assert version.found == "2.8, 1 CUDA device"
+    assert device.found.startswith(f"GPU 1, {gib} GiB, compute capability {capability[0]}.{capability[1]}")
+    assert device.state is (State.NOTE if advice else State.OK)
+    assert (advice or "") in device.advice
 
 
 def test_a_port_that_is_taken_is_only_a_note():
