@@ -33,7 +33,7 @@ class Setting:
     seconds: float = 30.0
     seed: int = 1
     max_batch: int = 64
-    max_prefills: int = 8
+    max_prefills: int = 16
     max_ahead: float = 10.0
     chunk: int = 1024
     max_streams: int | None = None
