@@ -112,8 +112,7 @@ def create_app(
     app.include_router(fish.live_router)
     app.include_router(ops.health_router)
     app.include_router(web.router)
-    app.add_exception_handler(errors.RequestError, errors.on_request_error)
-    app.add_exception_handler(EngineError, errors.on_engine_error)
-    app.add_exception_handler(HTTPException, errors.on_http_exception)
-    app.add_exception_handler(Exception, errors.on_surprise)
+    on_error = errors.handler({})
+    for kind in (errors.RequestError, EngineError, HTTPException, Exception):
+        app.add_exception_handler(kind, on_error)
     return app

@@ -1,21 +1,31 @@
-"""How errors are told over HTTP: ``{"message", "status"}``, the Fish Audio API's own shape."""
+"""How errors are told over HTTP: ``{"message", "status"}`` as in the Fish Audio API, or in a dialect's shape."""
 
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping
 from math import ceil
 from reprlib import Repr
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from engine import EngineError, EngineStopped, Overloaded, UnknownVoice
 
 
 class RequestError(Exception):
-    """A client's request that cannot be served as it stands; its text is for that client."""
+    """A client's request that cannot be served as it stands; its text is for that client.
 
-    def __init__(self, message: str, status: int = 400) -> None:
+    ``field`` is the part of the request that is wrong, if one is; after ``retry_after`` seconds it may be tried
+    again.
+    """
+
+    def __init__(
+        self, message: str, status: int = 400, *, field: str | None = None, retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.field = field
+        self.retry_after = retry_after
 
 
 _short = Repr()
@@ -26,49 +36,69 @@ def invalid(field: str, value: object, expected: str) -> RequestError:
     """The error for a field with a wrong value: names the field, the value, and what would be right."""
     if isinstance(value, str | bytes):
         value = value[:100]  # the rest would not be shown, and may be large
-    return RequestError(f"{field}: got {_short.repr(value)}; expected {expected}")
+    return RequestError(f"{field}: got {_short.repr(value)}; expected {expected}", field=field)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failure:
+    """What a client is told of an error, before it is put into the shape of an API."""
+
+    message: str
+    status: int
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    field: str | None = None
+
+
+Teller = Callable[[Failure], Response]
+"""Puts a failure into the shape of an API."""
+
+
+def failure(error: Exception) -> Failure:
+    """What may be said of an error. Of a bug nothing: the log has the details."""
+    match error:
+        case RequestError():
+            return Failure(str(error), error.status, _retry(error.retry_after), error.field)
+        case UnknownVoice():
+            return Failure(f"reference_id: {error}", 400, field="reference_id")
+        case Overloaded():
+            return Failure(str(error), 503, _retry(error.retry_after))
+        case EngineStopped():
+            return Failure(str(error), 503, _retry(1))
+        case EngineError():
+            return Failure(str(error), 500)
+        case HTTPException():
+            return Failure(error.detail, error.status_code, error.headers or {})
+        case _:
+            return Failure("internal error", 500)
 
 
 def error_response(message: str, status: int, retry_after: float | None = None) -> JSONResponse:
-    """An error as the API words it."""
-    headers = {} if retry_after is None else {"Retry-After": str(ceil(retry_after))}
-    return JSONResponse({"message": message, "status": status}, status, headers)
+    """An error as the Fish Audio API words it."""
+    return tell(Failure(message, status, _retry(retry_after)))
 
 
-def engine_error_response(error: EngineError) -> JSONResponse:
-    """What the engine refused or failed at, as an HTTP answer."""
-    match error:
-        case UnknownVoice():
-            return error_response(f"reference_id: {error}", 400)
-        case Overloaded():
-            return error_response(str(error), 503, error.retry_after)
-        case EngineStopped():
-            return error_response(str(error), 503, retry_after=1)
-        case _:
-            return error_response(str(error), 500)
+def tell(failed: Failure) -> JSONResponse:
+    """A failure as the Fish Audio API words it."""
+    content = {"message": failed.message, "status": failed.status}
+    return JSONResponse(content, failed.status, dict(failed.headers))
 
 
-async def on_request_error(_: Request, error: Exception) -> JSONResponse:
-    """Exception handler for :class:`RequestError`."""
-    assert isinstance(error, RequestError)
-    return error_response(str(error), error.status)
+def handler(dialects: Mapping[str, Teller]) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """An exception handler for the whole application; ``dialects`` are the shapes by the beginnings of paths."""
+
+    async def on_error(request: Request, error: Exception) -> Response:
+        path = request.url.path
+        failed = failure(error)
+        if isinstance(error, HTTPException):  # what the router refuses: unknown paths and wrong methods
+            message = f"{request.method} {path}: {failed.message}"
+            failed = Failure(message, failed.status, failed.headers)
+        for start, teller in dialects.items():
+            if path.startswith(start):
+                return teller(failed)
+        return tell(failed)
+
+    return on_error
 
 
-async def on_engine_error(_: Request, error: Exception) -> JSONResponse:
-    """Exception handler for what the engine refuses before anything was opened."""
-    assert isinstance(error, EngineError)
-    return engine_error_response(error)
-
-
-async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
-    """Exception handler for what the router refuses: unknown paths and wrong methods."""
-    assert isinstance(error, HTTPException)
-    message = f"{request.method} {request.url.path}: {error.detail}"
-    response = error_response(message, error.status_code)
-    response.headers.update(error.headers or {})
-    return response
-
-
-async def on_surprise(_: Request, __: Exception) -> JSONResponse:
-    """Exception handler for bugs: the log has the details, the client has not."""
-    return error_response("internal error", 500)
+def _retry(seconds: float | None) -> dict[str, str]:
+    return {} if seconds is None else {"Retry-After": str(ceil(seconds))}

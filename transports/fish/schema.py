@@ -89,7 +89,7 @@ def parse_request(fields: Any, where: str = "") -> TTSRequest:
         )
         name = ".".join(str(part) for part in (where, *path) if part != "")
         if first["type"] == "missing":
-            raise RequestError(f"{name}: missing; {first['msg'].lower()}") from None
+            raise RequestError(f"{name}: missing; {first['msg'].lower()}", field=name) from None
         raise invalid(name, first["input"], _expectation(first["msg"])) from None
 
 
@@ -122,7 +122,7 @@ def speech_request(
             opus_bitrate=request.opus_bitrate,
         )
     except FormatError as error:
-        raise RequestError(str(error)) from None
+        raise RequestError(str(error), field=error.field) from None
     notes = []
     if request.references:
         notes.append(f"references: {info.name} cannot clone a voice; it speaks with its own")
