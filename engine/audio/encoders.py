@@ -8,10 +8,13 @@ from typing import Literal, Protocol
 
 import av
 import numpy as np
+import numpy.typing as npt
 from av.audio.codeccontext import AudioCodecContext
 
 from engine.audio.formats import OutputFormat
 from engine.speech import Pcm
+
+_SampleFormat = Literal["flt", "fltp", "s16"]
 
 # What the hosted Fish service writes as the sizes of a WAV whose end it does not know yet.
 _WAV_DATA_SIZE = 0xFFFFFF00
@@ -25,6 +28,10 @@ _OPUS_PACKET = 960  # 20 ms at 48 kHz
 # OPUS_AUTO, which FFmpeg does not pass on, for mono at 48 kHz in 20 ms packets: 60 bit * 50 packets/s + the
 # sample rate (user_bitrate_to_bitrate in opus_encoder.c).
 _OPUS_AUTO_BITRATE = 51_000
+
+_AAC_PACKET = 1024
+# FFmpeg's encoder needs as much to render a tone of 440 Hz with a noise below -60 dB, at 32 and at 44.1 kHz.
+_AAC_BITRATE = 128_000
 
 
 class Encoder(Protocol):
@@ -57,6 +64,10 @@ def open_encoder(output: OutputFormat) -> Encoder:
             return Mp3Encoder(output.sample_rate, output.bitrate or 128_000)
         case "opus":
             return OpusEncoder(output.bitrate)
+        case "aac":
+            return AacEncoder(output.sample_rate)
+        case "flac":
+            return FlacEncoder(output.sample_rate)
 
 
 class PcmEncoder:
@@ -67,8 +78,7 @@ class PcmEncoder:
 
     def encode(self, pcm: Pcm) -> bytes:
         """The samples as bytes, two each."""
-        data: bytes = np.rint(np.clip(pcm, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
-        return data
+        return _as_int16(pcm).tobytes()
 
     def flush(self) -> bytes:
         """Nothing: no sample is ever held back."""
@@ -128,8 +138,10 @@ class _PacketEncoder(ABC):
         return self._write(self._codec.encode(None))
 
     def _feed(self, pcm: Pcm) -> bytes:
-        # For mono, planar and interleaved are the same, and both codecs take one of the two.
-        frame = av.AudioFrame.from_ndarray(pcm[np.newaxis], format=self._codec.format.name, layout="mono")
+        # For mono, planar and interleaved are the same, and each codec takes one of the two.
+        format_ = self._codec.format.name
+        samples = pcm if format_.startswith("flt") else _as_int16(pcm)
+        frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format=format_, layout="mono")
         frame.sample_rate = self._codec.sample_rate
         frame.time_base = Fraction(1, frame.sample_rate)
         frame.pts = self._fed
@@ -179,7 +191,49 @@ class Mp3Encoder(_PacketEncoder):
         return b"".join(bytes(packet) for packet in packets[first:])
 
 
-class OpusEncoder(_PacketEncoder):
+class _ContainerEncoder(_PacketEncoder):
+    """Packets that one of FFmpeg's containers is written around, without ever going back in the file."""
+
+    def __init__(
+        self,
+        container: str,
+        codec: str,
+        sample_rate: int,
+        sample_format: _SampleFormat,
+        bitrate: int | None,
+        options: dict[str, str],
+        container_options: dict[str, str],
+    ) -> None:
+        self._sink = _Sink()
+        self._container = av.open(
+            self._sink, "w", format=container, options={"flush_packets": "1", **container_options}
+        )
+        stream = self._container.add_stream(codec, rate=sample_rate)
+        assert isinstance(stream, av.AudioStream)
+        self._stream = stream
+        _configure(stream.codec_context, sample_format, sample_rate, bitrate, options)
+        self._container.start_encoding()
+        self._packets = 0
+        super().__init__(stream.codec_context, stream.codec_context.frame_size)
+
+    def finish(self) -> bytes:
+        """What is still missing."""
+        data = super().finish()
+        self._container.close()
+        return data + self._sink.take()
+
+    def _write(self, packets: "Sequence[av.Packet[av.AudioStream]]") -> bytes:
+        self._mux(packets)
+        return self._sink.take()
+
+    def _mux(self, packets: "Sequence[av.Packet[av.AudioStream]]") -> None:
+        for packet in packets:
+            packet.stream = self._stream
+            self._container.mux(packet)
+        self._packets += len(packets)
+
+
+class OpusEncoder(_ContainerEncoder):
     """Ogg Opus: 48 kHz, 20 ms packets, variable bitrate, one page for each packet.
 
     FFmpeg's Ogg writer keeps the newest page back, since the last of a stream must be marked as such when it
@@ -187,35 +241,56 @@ class OpusEncoder(_PacketEncoder):
     """
 
     def __init__(self, bitrate: int | None) -> None:
-        self._sink = _Sink()
-        self._container = av.open(
-            self._sink, "w", format="ogg", options={"page_duration": "20000", "flush_packets": "1"}
-        )
-        self._stream = self._container.add_stream("libopus", rate=48000)
         options = {"application": "voip", "frame_duration": "20"}  # voip: tuned for speech
-        _configure(self._stream.codec_context, "flt", 48000, bitrate or _OPUS_AUTO_BITRATE, options)
-        self._container.start_encoding()
-        super().__init__(self._stream.codec_context, _OPUS_PACKET)
+        pages = {"page_duration": "20000"}
+        super().__init__("ogg", "libopus", 48000, "flt", bitrate or _OPUS_AUTO_BITRATE, options, pages)
         # The pre-skip field of the identification header, RFC 7845 section 5.1.
         self._pre_skip = int.from_bytes((self._codec.extradata or b"")[10:12], "little")
-        self._packets = 0
-
-    def finish(self) -> bytes:
-        """The last pages."""
-        data = super().finish()
-        self._container.close()
-        return data + self._sink.take()
 
     def _audible(self) -> int:
         return (self._packets - 1) * _OPUS_PACKET - self._pre_skip
 
     def _write(self, packets: "Sequence[av.Packet[av.AudioStream]]") -> bytes:
-        for packet in packets:
-            packet.stream = self._stream
-            self._container.mux(packet)
-        self._packets += len(packets)
+        self._mux(packets)
         # The header pages are ready long before; alone they are of no use to anybody.
         return self._sink.take() if self._packets > 1 else b""
+
+
+class AacEncoder(_ContainerEncoder):
+    """AAC-LC in ADTS frames, each of which a decoder can begin with.
+
+    ADTS cannot say how much of the beginning is the codec's delay, which is just one packet: as with
+    :class:`Mp3Encoder` that packet is not sent, and the first 23 ms (at 44.1 kHz) are faded in.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._first = True
+        super().__init__("adts", "aac", sample_rate, "fltp", _AAC_BITRATE, {}, {})
+
+    def _audible(self) -> int:
+        return self._packets * _AAC_PACKET
+
+    def _write(self, packets: "Sequence[av.Packet[av.AudioStream]]") -> bytes:
+        if packets and self._first:
+            self._first, packets = False, packets[1:]
+        return super()._write(packets)
+
+
+class FlacEncoder(_ContainerEncoder):
+    """Native FLAC of 16 bit; the header leaves the length open."""
+
+    def __init__(self, sample_rate: int) -> None:
+        no_padding = {"metadata_header_padding": "0"}
+        super().__init__("flac", "flac", sample_rate, "s16", None, {}, no_padding)
+
+    def _audible(self) -> int:
+        return self._packets * self._packet_samples
+
+
+def _as_int16(pcm: Pcm) -> npt.NDArray[np.int16]:
+    """Samples in 16 bit, little-endian, rounded and clipped at full scale."""
+    samples: npt.NDArray[np.int16] = np.rint(np.clip(pcm, -1.0, 1.0) * 32767.0).astype("<i2")
+    return samples
 
 
 class _Sink:
@@ -236,13 +311,14 @@ class _Sink:
 
 def _configure(
     codec: AudioCodecContext,
-    sample_format: Literal["flt", "fltp"],
+    sample_format: _SampleFormat,
     sample_rate: int,
-    bitrate: int,
+    bitrate: int | None,
     options: dict[str, str],
 ) -> None:
     codec.format = sample_format
     codec.layout = "mono"
     codec.sample_rate = sample_rate
-    codec.bit_rate = bitrate
+    if bitrate is not None:
+        codec.bit_rate = bitrate
     codec.options = options

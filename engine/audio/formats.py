@@ -1,21 +1,25 @@
-"""The output formats of the Fish Audio API, and what may be asked of each."""
+"""The output formats of the Fish Audio API and of OpenAI's, and what may be asked of each."""
 
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-Container = Literal["wav", "pcm", "mp3", "opus"]
+Container = Literal["wav", "pcm", "mp3", "opus", "aac", "flac"]
 
 _RATES: dict[Container, tuple[int, ...]] = {  # the default comes last
     "wav": (8000, 16000, 24000, 32000, 44100),
     "pcm": (8000, 16000, 24000, 32000, 44100),
     "mp3": (32000, 44100),
     "opus": (48000,),
+    "aac": (24000, 32000, 44100),
+    "flac": (8000, 16000, 24000, 32000, 44100),
 }
 _MIME: dict[Container, str] = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",
+    "aac": "audio/aac",
+    "flac": "audio/flac",
 }
 _MP3_KBPS = (64, 128, 192)
 _OPUS_KBPS = (24, 32, 48, 64)

@@ -6,7 +6,7 @@ import stat
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
@@ -56,7 +56,7 @@ _OPTION_OF_FIELD = {"sample_rate": "--sample-rate", "mp3_bitrate": "--bitrate", 
 @click.option(
     "--format",
     "container",
-    type=click.Choice(get_args(Container)),
+    type=click.Choice(list(dict.fromkeys(_CONTAINERS.values()))),
     show_default="by the file's suffix; wav on stdout",
     help="Format of the audio.",
 )

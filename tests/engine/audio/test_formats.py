@@ -10,6 +10,8 @@ from engine.audio import FormatError, output_format
         ("pcm", 44100, "audio/pcm", ".pcm", None),
         ("mp3", 44100, "audio/mpeg", ".mp3", 128_000),
         ("opus", 48000, "audio/ogg", ".opus", 32_000),
+        ("aac", 44100, "audio/aac", ".aac", None),
+        ("flac", 44100, "audio/flac", ".flac", None),
     ],
 )
 def test_each_format_has_its_defaults(container, rate, mime, suffix, bitrate):
@@ -39,7 +41,7 @@ def test_livekit_sends_bitrates_with_wav():
 @pytest.mark.parametrize(
     ("arguments", "field", "value"),
     [
-        ({"container": "flac"}, "format", "flac"),
+        ({"container": "wma"}, "format", "wma"),
         ({"container": "wav", "sample_rate": 48000}, "sample_rate", 48000),
         ({"container": "mp3", "sample_rate": 24000}, "sample_rate", 24000),
         ({"container": "opus", "sample_rate": 44100}, "sample_rate", 44100),

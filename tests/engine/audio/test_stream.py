@@ -1,14 +1,15 @@
 import struct
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.audio import AudioStream, decode, output_format
+from engine.audio import AudioStream, Container, decode, output_format
 
 SOURCE = 24000
-PACKET = {"wav": 1, "pcm": 1, "mp3": 1152, "opus": 960}
+PACKET = {"wav": 1, "pcm": 1, "mp3": 1152, "opus": 960, "aac": 1024, "flac": 1}
 
 FORMATS = [
     *(
@@ -18,8 +19,9 @@ FORMATS = [
     ),
     *(output_format("mp3", rate, mp3_bitrate=kbps) for rate in (32000, 44100) for kbps in (64, 128, 192)),
     *(output_format("opus", opus_bitrate=kbps) for kbps in (-1000, 24, 32, 48, 64)),
+    *(output_format(container, rate) for container in ("aac", "flac") for rate in (24000, 32000, 44100)),
 ]
-ONE_OF_EACH = [output_format(container) for container in ("wav", "pcm", "mp3", "opus")]
+ONE_OF_EACH = [output_format(container) for container in get_args(Container)]
 
 
 def name(output):
@@ -52,8 +54,8 @@ def split(pcm, sizes):
 @settings(max_examples=6, deadline=None)
 @given(total=st.integers(1, 6000), sizes=st.lists(st.integers(0, 2000), max_size=12))
 def test_any_chunking_decodes_to_the_right_length(output, total, sizes):
-    if output.container == "mp3":
-        total += 2400  # a packet or two are not enough for FFmpeg to tell an MP3 from noise
+    if output.container in ("mp3", "aac"):
+        total += 2400  # a packet or two are not enough for FFmpeg to tell them from noise
     stream = AudioStream(SOURCE, output)
     pieces = split(tone(0.35)[:total], sizes)
     data = b"".join([*map(stream.write, pieces), stream.finish()])
@@ -214,8 +216,8 @@ def test_opus_header_and_audio_leave_together_within_40_ms_of_a_48_khz_stream():
 
 @pytest.mark.parametrize(
     ("output", "seconds"),
-    [(ONE_OF_EACH[0], 0.01), (ONE_OF_EACH[1], 0.01), (ONE_OF_EACH[2], 0.12), (ONE_OF_EACH[3], 0.05)],
-    ids=["wav", "pcm", "mp3", "opus"],
+    list(zip(ONE_OF_EACH, (0.01, 0.01, 0.12, 0.05, 0.12, 0.22), strict=True)),
+    ids=get_args(Container),
 )
 def test_the_first_bytes_leave_early_and_decode(output, seconds):
     stream = AudioStream(SOURCE, output)
