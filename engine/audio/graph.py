@@ -1,4 +1,4 @@
-"""One filter of FFmpeg's as a stream of samples."""
+"""A filter of FFmpeg's as a stream of samples."""
 
 from fractions import Fraction
 
@@ -10,16 +10,16 @@ from engine.speech import Pcm
 
 
 class Filter:
-    """Runs mono samples at ``sample_rate`` Hz through libavfilter's ``name`` with these arguments."""
+    """Runs mono samples at ``sample_rate`` Hz through libavfilter's ``name``, once for each of ``arguments``."""
 
-    def __init__(self, sample_rate: int, name: str, arguments: str) -> None:
+    def __init__(self, sample_rate: int, name: str, *arguments: str) -> None:
         self._sample_rate = sample_rate
         self._graph = Graph()
         self._graph.link_nodes(
             self._graph.add_abuffer(
                 sample_rate=sample_rate, format="flt", layout="mono", time_base=Fraction(1, sample_rate)
             ),
-            self._graph.add(name, arguments),
+            *(self._graph.add(name, stage) for stage in arguments),
             self._graph.add("abuffersink"),
         ).configure()
 

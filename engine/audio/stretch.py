@@ -7,18 +7,19 @@ from engine.speech import Pcm
 
 
 class Stretcher:
-    """Plays a stream at ``sample_rate`` Hz ``tempo`` times as fast (0.5 to 2) without a change of pitch.
+    """Plays a stream at ``sample_rate`` Hz ``tempo`` times as fast (0.25 to 4) without a change of pitch.
 
-    FFmpeg's atempo: overlap-add of windows of about 40 ms where the waveforms fit best. Nothing comes out for
-    the first such window; what is held back comes with :meth:`drain`. The length is that of the source over
-    ``tempo``, to the sample.
+    FFmpeg's atempo: overlap-add of windows of about 40 ms where the waveforms fit best, in two steps beyond the
+    factor of two up to which it leaves no sample out. Nothing comes out for the first such window; what is held
+    back comes with :meth:`drain`. The length is that of the source over ``tempo``, to the sample.
     """
 
     def __init__(self, sample_rate: int, tempo: float) -> None:
         self.tempo = tempo
         self._pushed = 0
         self._pulled = 0
-        self._filter = Filter(sample_rate, "atempo", f"{tempo}")
+        steps = 1 if 0.5 <= tempo <= 2 else 2
+        self._filter = Filter(sample_rate, "atempo", *[f"{tempo ** (1 / steps)}"] * steps)
 
     def push(self, pcm: Pcm) -> Pcm:
         """The samples that can be computed by now. In and out: shape ``(n,)``, n may be 0."""
