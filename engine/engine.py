@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import itertools
-from collections import deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
-from engine.errors import EngineStopped, SpeechError, UnknownVoice
+from engine.errors import EngineStopped, Overloaded, SpeechError, UnknownVoice
 from engine.models.base import SpeechModel
-from engine.speech import Frame, ModelInfo, Segment, StreamId, StreamOptions
+from engine.speech import Frame, ModelInfo, Reference, Segment, StreamId, StreamOptions
 from engine.worker import Delivery, Worker
 
 # A language model that writes falls silent for moments; one that is silent for longer has no more to say.
@@ -24,12 +25,15 @@ class EngineConfig:
 
     ``max_streams`` may speak at a time; None is as many as half of this machine can speak in real time, measured
     at the start. ``max_ahead``: seconds by which a paced stream may be ahead of its listener. ``max_untaken``:
-    seconds of audio kept for a consumer that does not pick it up.
+    seconds of audio kept for a consumer that does not pick it up. ``max_learned`` voices are remembered beside
+    those of streams under way, the latest used; ``max_learning`` may wait to be learned at a time.
     """
 
     max_streams: int | None = None
     max_ahead: float = 10.0
     max_untaken: float = 2.0
+    max_learned: int = 256
+    max_learning: int = 16
 
 
 class EngineState(StrEnum):
@@ -54,6 +58,10 @@ class Engine:
         self._utterances: dict[StreamId, Utterance] = {}
         self._busy: set[StreamId] = set()  # utterances with something said that nobody has taken yet
         self._changed = asyncio.Event()  # set whenever one of the two above is another
+        self._learned: OrderedDict[str, None] = OrderedDict()  # voices, the latest used last
+        self._in_use: Counter[str] = Counter()  # streams that have each voice
+        self._learning: dict[str, asyncio.Task[SpeechError | EngineStopped | None]] = {}
+        self._lessons = ThreadPoolExecutor(1, "parrotfish-learning")  # one at a time: speaking comes first
         self._info: ModelInfo | None = None
         self._refusal = "the model is still loading"  # why nothing is taken, while the state is not READY
         self.state = EngineState.LOADING
@@ -109,6 +117,8 @@ class Engine:
         self._fail("the server is shutting down")
         self._worker.stop()
         await asyncio.to_thread(self._worker.join)
+        await asyncio.gather(*self._learning.values())
+        await asyncio.to_thread(self._lessons.shutdown)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -157,15 +167,76 @@ class Engine:
         if not self.ready:
             raise EngineStopped(self._refusal)
         for voice in options.voices:
-            if voice not in self.info.voice_ids:
+            if not self.knows(voice):
                 raise UnknownVoice(voice, self.info.voice_ids)
         stream = StreamId(next(self._ids))
         self._worker.open(stream, options)
         utterance = Utterance(
-            stream, self._worker, self.info.sample_rate, self._note, arrived or asyncio.Event()
+            stream,
+            options.voices,
+            self._worker,
+            self.info.sample_rate,
+            self._note,
+            arrived or asyncio.Event(),
         )
         self._utterances[stream] = utterance
+        self._in_use.update(options.voices)
+        for voice in self._learned.keys() & options.voices:
+            self._learned.move_to_end(voice)
         return utterance
+
+    def knows(self, voice: str) -> bool:
+        """Whether :meth:`open` takes a voice now: one of the model's own, or one that is learned."""
+        return voice in self.info.voice_ids or voice in self._learned
+
+    async def learn(self, voice: str, references: Sequence[Reference]) -> None:
+        """Have the model learn a voice from recordings, so that :meth:`open` takes it from now on.
+
+        An id stands for the same recordings for ever: of a known one, nothing is learned again. It may be
+        forgotten when more than ``config.max_learned`` voices have been used since, but never while a stream
+        has it.
+        Raises :class:`SpeechError` if the recordings cannot be used, :class:`Overloaded`, or
+        :class:`EngineStopped`.
+        """
+        if not self.ready:
+            raise EngineStopped(self._refusal)
+        if voice in self.info.voice_ids:
+            raise SpeechError(
+                f"{voice!r} is a voice of the model itself; choose another id for the recordings"
+            )
+        if not references:
+            raise SpeechError(f"there is no recording of {voice!r}; a voice needs one at least")
+        if voice in self._learned:
+            self._learned.move_to_end(voice)
+            return
+        task = self._learning.get(voice)
+        if task is None:
+            if len(self._learning) >= self.config.max_learning:
+                raise Overloaded(f"{len(self._learning)} voices are being learned, as many as may wait")
+            self._learning[voice] = task = asyncio.create_task(self._learn(voice, references))
+        # Whoever gives up leaves the lesson to the others; each gets an exception of its own.
+        failure = await asyncio.shield(task)
+        if failure is not None:
+            raise type(failure)(str(failure))
+
+    async def _learn(self, voice: str, references: Sequence[Reference]) -> SpeechError | EngineStopped | None:
+        """What kept the voice from being learned, if anything did."""
+        failure: SpeechError | None = None
+        try:
+            await self._loop.run_in_executor(self._lessons, self._worker.learn, voice, references)
+        except SpeechError as error:
+            failure = error
+        finally:
+            del self._learning[voice]
+        if not self.ready:
+            return EngineStopped(self._refusal)
+        if failure is None:
+            surplus = max(0, len(self._learned) + 1 - self.config.max_learned)
+            for idle in [other for other in self._learned if not self._in_use[other]][:surplus]:
+                del self._learned[idle]
+                self._worker.forget(idle)
+            self._learned[voice] = None
+        return failure
 
     def _post(self, call: Callable[..., None], *args: object) -> None:
         """Run ``call`` on the event loop, from the worker's thread; a closed loop has nobody left to tell."""
@@ -190,8 +261,8 @@ class Engine:
 
     def _note(self, utterance: "Utterance") -> None:
         """Keep account of an utterance that began or ceased to have something to say, or closed."""
-        if utterance.closed:
-            self._utterances.pop(utterance.id, None)
+        if utterance.closed and self._utterances.pop(utterance.id, None) is not None:
+            self._in_use -= Counter(utterance.voices)
         if utterance.spoken or utterance.closed:
             self._busy.discard(utterance.id)
         else:
@@ -212,12 +283,14 @@ class Utterance:
     def __init__(
         self,
         stream: StreamId,
+        voices: tuple[str, ...],
         worker: Worker,
         sample_rate: int,
         note: Callable[["Utterance"], None],
         arrived: asyncio.Event,
     ) -> None:
         self.id = stream
+        self.voices = voices
         self._worker = worker
         self.sample_rate = sample_rate
         self._note = note

@@ -43,8 +43,9 @@ class ModelInfo:
     ``reads_tags`` is given ``[tags]`` inside its text; the others get pauses and styles instead. Up to
     ``max_prefills`` streams may get their next segment in one step. ``max_streams`` is how many may speak at a
     time; None has it measured. A model that ``clones`` hears the recordings of all of a stream's voices before it
-    speaks, so a stream should have no voice that it does not need. ``details`` tell an operator where the model
-    runs and what it holds.
+    speaks, so a stream should have no voice that it does not need; one that does not speaks with its own timbre,
+    moved toward the recordings of a voice that it learned. ``details`` tell an operator where the model runs and
+    what it holds.
     """
 
     name: str

@@ -15,7 +15,7 @@ from engine.audio import Stretcher
 from engine.errors import SpeechError
 from engine.models.base import SpeechModel
 from engine.scheduler import Scheduler, SchedulerConfig
-from engine.speech import Frame, ModelInfo, Segment, StreamId, StreamOptions
+from engine.speech import Frame, ModelInfo, Reference, Segment, StreamId, StreamOptions
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,7 @@ class Worker:
         self._changed = threading.Condition()
         self._scheduler: Scheduler
         self._info: ModelInfo
+        self._model: SpeechModel
         self._work: dict[StreamId, _Work] = {}
         self._released: list[StreamId] = []
         self._stopping = False
@@ -146,6 +147,20 @@ class Worker:
             self._drop(stream)
             self._changed.notify()
 
+    def learn(self, voice: str, references: Sequence[Reference]) -> None:
+        """Teach the model a voice, on the caller's thread. Raises :class:`SpeechError`."""
+        try:
+            self._model.learn(voice, references)
+        except SpeechError:
+            raise
+        except Exception as error:
+            log.error("voice %r cannot be learned", voice, exc_info=error)
+            raise SpeechError("the model failed on these recordings") from None
+
+    def forget(self, voice: str) -> None:
+        """Have the model let go of a voice that no stream has."""
+        self._model.forget(voice)
+
     def _drop(self, stream: StreamId) -> None:
         if self._work.pop(stream, None):
             self._scheduler.close(stream)
@@ -172,6 +187,7 @@ class Worker:
         except BaseException as error:
             self._loaded(error)
             return
+        self._model = model
         self._loaded(model.info)
         try:
             while self._turn(model):

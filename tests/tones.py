@@ -6,15 +6,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine import Frame, ModelInfo, Segment, SpeechError, StreamId, StreamOptions, Voice, WordTime
+from engine import Frame, ModelInfo, Reference, Segment, SpeechError, StreamId, StreamOptions, Voice, WordTime
 
 RATE = 8000
 FRAME = 800  # 0.1 s
 
 
+_TONES = {"low": 250.0, "high": 1000.0}
+
+
 def frequency(voice: str) -> float:
-    """The tone of a voice, in Hz."""
-    return {"low": 250.0, "high": 1000.0}[voice]
+    """The tone of one of the model's own voices, in Hz."""
+    return _TONES[voice]
+
+
+def recording(hz: float, text: str = "aaaa", seconds: float = 1.0, rate: int = 44_100) -> Reference:
+    """A voice from which the model learns a tone."""
+    time = np.arange(round(seconds * rate)) / rate
+    return Reference((0.3 * np.sin(2 * np.pi * hz * time)).astype(np.float32), rate, text)
 
 
 @dataclass
@@ -24,19 +33,26 @@ class ToneModel:
     Text with "unspeakable" in it fails in prefill, with "breaks" in its first frame, and "crash" kills the
     worker. ``gate`` holds up every step while it is cleared, and ``blocked`` says that one is being held up;
     ``log`` tells what was called. It hands out nothing in the first ``thinking`` steps of a segment.
+
+    It learns the loudest tone of a voice's first recording while ``lessons`` is set, and nothing from silence;
+    with ``clones`` it says that this is cloning. ``learned`` are the tones in Hz.
     """
 
     max_batch: int = 4
     max_prefills: int = 1
     thinking: int = 0
+    clones: bool = False
     gate: threading.Event = field(default_factory=threading.Event)
     blocked: threading.Event = field(default_factory=threading.Event)
+    lessons: threading.Event = field(default_factory=threading.Event)
+    learned: dict[str, float] = field(default_factory=dict)
     log: list[tuple[str, object]] = field(default_factory=list)
     _left: dict[StreamId, tuple[Segment, StreamOptions, int]] = field(default_factory=dict)
     _thinking: dict[StreamId, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.gate.set()
+        self.lessons.set()
 
     @property
     def info(self) -> ModelInfo:
@@ -51,6 +67,7 @@ class ToneModel:
             "low",
             ("en",),
             max_prefills=self.max_prefills,
+            clones=self.clones,
         )
 
     def warm(self) -> None:
@@ -88,7 +105,7 @@ class ToneModel:
                 self._left[stream] = (segment, options, position + 1)
             return Frame(np.zeros(FRAME, np.float32), (), last)
         time = (np.arange(FRAME) + position * FRAME) / RATE
-        pcm = 0.5 * np.sin(2 * np.pi * frequency(options.voice(segment.speaker)) * time)
+        pcm = 0.5 * np.sin(2 * np.pi * self._tone(options.voice(segment.speaker)) * time)
         words = []
         start = segment.pause
         if segment.text[position] != " " and (position == 0 or segment.text[position - 1] == " "):
@@ -108,6 +125,21 @@ class ToneModel:
         self.log.append(("release", stream))
         self._left.pop(stream, None)
         self._thinking.pop(stream, None)
+
+    def learn(self, voice: str, references: Sequence[Reference]) -> None:
+        self.log.append(("learn", voice))
+        self.lessons.wait()
+        pcm = references[0].pcm
+        if not pcm.any():
+            raise SpeechError(f"the recording of {voice!r} is silent")
+        self.learned[voice] = float(np.abs(np.fft.rfft(pcm)).argmax() * references[0].sample_rate / len(pcm))
+
+    def forget(self, voice: str) -> None:
+        self.log.append(("forget", voice))
+        self.learned.pop(voice, None)
+
+    def _tone(self, voice: str) -> float:
+        return _TONES.get(voice) or self.learned[voice]
 
     def close(self) -> None:
         self.log.append(("close", threading.current_thread().name))

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from engine.errors import SpeechError
-from engine.speech import Frame, ModelInfo, Segment, StreamId, StreamOptions
+from engine.speech import Frame, ModelInfo, Reference, Segment, StreamId, StreamOptions
 
 
 class SpeechModel(Protocol):
     """A model that speaks many streams at once, one frame at a time.
 
-    All calls come from one thread, which may be another one than the thread that made the object. A model
-    keeps what it needs of a stream (what it said before, what is left to say) under the stream's id, from the
-    first :meth:`prefill` until :meth:`release`. It need not be fair or in time: the scheduler is.
+    All calls come from one thread, which may be another one than the thread that made the object, but for
+    :meth:`learn` and :meth:`forget`, which come from others while the model speaks. A model keeps what it needs
+    of a stream (what it said before, what is left to say) under the stream's id, from the first :meth:`prefill`
+    until :meth:`release`. It need not be fair or in time: the scheduler is.
     """
 
     @property
@@ -42,6 +43,18 @@ class SpeechModel(Protocol):
 
     def release(self, stream: StreamId) -> None:
         """Forget the stream. Never fails, also for a stream that was never prefilled."""
+        ...
+
+    def learn(self, voice: str, references: Sequence[Reference]) -> None:
+        """Be able to speak with a voice of which there are recordings, one at least. May take seconds.
+
+        A model that does not ``info.clones`` speaks with its own timbre, moved toward that of the recordings.
+        Raises :class:`SpeechError` if they cannot be used; nothing is then left of them.
+        """
+        ...
+
+    def forget(self, voice: str) -> None:
+        """Let go of a voice that was learned; no stream has it. Never fails, also for an unknown one."""
         ...
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from engine.models.dual_ar.voices import Voices, speakers
 from engine.models.dual_ar.watchdog import Watchdog
 from engine.models.dual_ar.words import SegmentWords, WordEstimator
 from engine.models.lane import enough_memory
-from engine.speech import Frame, ModelInfo, Pcm, Segment, StreamId, StreamOptions
+from engine.speech import Frame, ModelInfo, Pcm, Reference, Segment, StreamId, StreamOptions
 
 HISTORY = 2048
 """Positions of its earlier speech that a stream hears at most, 95 s; beyond, the older half goes."""
@@ -177,6 +177,14 @@ class DualARModel:
             self._batcher.free(state.slot)
             del self._by_slot[state.slot]
             self._free.append(state.slot)
+
+    def learn(self, voice: str, references: Sequence[Reference]) -> None:
+        """Clone a voice: encode its recordings, on the thread for that, and keep the codes."""
+        self._voices.learn(voice, references)
+
+    def forget(self, voice: str) -> None:
+        """Drop the codes of a voice that was learned; its pages go when others need the room."""
+        self._voices.forget(voice)
 
     def close(self) -> None:
         """End the thread that encodes recordings."""

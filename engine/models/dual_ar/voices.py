@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.audio import DecodeError, Resampler, decode
+from engine.errors import SpeechError
 from engine.models.dual_ar.prompt import ReferenceCodes
 from engine.speech import Pcm, Reference, Voice
 
@@ -93,15 +94,31 @@ class Voices:
         return list_voices(self._references)
 
     def want(self, voice: str) -> "Future[tuple[tuple[str, Codes], ...]]":
-        """The texts and codes of a voice's recordings, as soon as they are encoded. Raises KeyError."""
+        """The texts and codes of a voice's recordings, as soon as they are encoded.
+
+        Raises :class:`SpeechError` if there is no such voice.
+        """
         if voice == NO_VOICE:
             nothing: Future[tuple[tuple[str, Codes], ...]] = Future()
             nothing.set_result(())
             return nothing
         if (codes := self._codes.get(voice)) is None or (codes.done() and codes.exception()):
-            references = self._references[voice]
+            references = self._references.get(voice)
+            if references is None:
+                raise SpeechError(f"the voice {voice!r} is not known any more")
             self._codes[voice] = codes = self._thread.submit(self._encode_all, voice, references)
         return codes
+
+    def learn(self, voice: str, references: Sequence[Reference]) -> None:
+        """Encode the recordings of a new voice and keep the codes. Waits for it; from any thread."""
+        codes = self._thread.submit(self._encode_all, voice, tuple(references))
+        codes.result()
+        self._codes[voice] = codes
+
+    def forget(self, voice: str) -> None:
+        """Drop a voice that was learned; from any thread."""
+        if voice not in self._references:
+            self._codes.pop(voice, None)
 
     def close(self) -> None:
         """End the thread."""

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from engine.errors import SpeechError
+from engine.models.hibari.adaptation import adapted
 from engine.models.hibari.network import Network
 from engine.models.hibari.phrase import Phrase, pace_of, silence, speak
 from engine.models.hibari.presets import DEFAULT_VOICE, LOUDNESS, PRESETS, Preset
 from engine.models.hibari.reading import Reader
 from engine.models.hibari.stream import FRAME_HOPS, Stream
 from engine.models.hibari.synthesis import HOP, HOP_SECONDS, SAMPLE_RATE, Synthesizer
-from engine.speech import Frame, ModelInfo, Segment, StreamId, StreamOptions
+from engine.speech import Frame, ModelInfo, Reference, Segment, StreamId, StreamOptions
 
 _PHONEMES_PER_SECOND = 19
 _PHRASE_SECONDS = 4.3  # by estimate; the network adds 0.6 s of silence, and takes 5 ms for each second
@@ -48,6 +49,7 @@ class HibariModel:
         self._network = Network(threads)
         self._reader = Reader(self._network.knows)
         self._streams: dict[StreamId, Stream] = {}
+        self._learned: dict[str, Preset] = {}
 
     @property
     def info(self) -> ModelInfo:
@@ -64,7 +66,7 @@ class HibariModel:
     def prefill(self, stream: StreamId, segment: Segment, options: StreamOptions) -> None:
         """Read the segment's first sentence and run the network for its first phrase."""
         voice = options.voice(segment.speaker)
-        preset = PRESETS.get(voice)
+        preset = PRESETS.get(voice) or self._learned.get(voice)
         if preset is None:
             raise SpeechError(f"unknown voice {voice!r}; this model has {', '.join(PRESETS)}")
         state = self._streams.get(stream) or Stream(Synthesizer(_noise(stream, options.sampling.seed)))
@@ -89,6 +91,14 @@ class HibariModel:
     def release(self, stream: StreamId) -> None:
         """Forget the stream."""
         self._streams.pop(stream, None)
+
+    def learn(self, voice: str, references: Sequence[Reference]) -> None:
+        """Speak as ``voice`` with this model's timbre, moved toward that of the recordings."""
+        self._learned[voice] = adapted(voice, references)
+
+    def forget(self, voice: str) -> None:
+        """Drop a learned voice; what is being said with it is said to the end."""
+        self._learned.pop(voice, None)
 
     def close(self) -> None:
         """Nothing to do: the network runs on the caller's thread."""
