@@ -19,6 +19,7 @@ from realtime import Encoders
 from transports import errors, fish, ops, web
 from transports.services import Services
 from transports.settings import Settings
+from transports.store import Blobs, Database, database_url
 from transports.version import VERSION
 
 # Encoding is short bursts of C code that release the GIL; more threads than this only contend for it.
@@ -78,11 +79,15 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = Engine(make_model, settings.engine)
+        database = Database(database_url(settings.database_url, settings.data))
+        blobs = Blobs(settings.blobs_url or settings.data / "blobs")
+        await database.start()
+        await blobs.start()
         with (
             ThreadPoolExecutor(ENCODER_THREADS, "parrotfish-encoder") as live,
             ThreadPoolExecutor(1, "parrotfish-download") as download,
         ):
-            app.state.services = Services(settings, engine, Encoders(live, download))
+            app.state.services = Services(settings, engine, Encoders(live, download), database, blobs)
             loading = asyncio.create_task(load(engine, live))
             loading.add_done_callback(loaded)
             await answer_once(app)
@@ -92,6 +97,7 @@ def create_app(
                 with contextlib.suppress(Exception):  # was reported when it happened
                     await loading
                 await engine.stop()
+                await database.close()
 
     app = FastAPI(
         title="parrotfish",

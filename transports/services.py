@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 from engine import Engine
 from realtime import Encoders, Session, Speaker
 from transports.settings import Settings
+from transports.store import Blobs, Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class Services:
     settings: Settings
     engine: Engine
     encoders: Encoders
+    database: Database
+    blobs: Blobs
     speakers: WeakSet[Speaker] = field(default_factory=WeakSet)
 
     def speaker(self) -> Speaker:

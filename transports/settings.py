@@ -1,7 +1,9 @@
 """What an operator can set, in one frozen object that the command line fills in."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from engine import EngineConfig
@@ -10,6 +12,15 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 # LiveKit's plugin sends this id unless its user names another voice.
 LIVEKIT_DEFAULT_VOICE = "933563129e564b19a115bedd57b7406a"
+
+
+def default_data() -> Path:
+    """Where voices, keys and the like are kept: as the XDG base directory specification has it."""
+    if given := os.environ.get("PARROTFISH_DATA"):
+        return Path(given)
+    shared = os.environ.get("XDG_DATA_HOME", "")
+    # The specification says to ignore relative paths.
+    return (Path(shared) if Path(shared).is_absolute() else Path.home() / ".local" / "share") / "parrotfish"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +34,8 @@ class Settings:
     the utterances under way.
     ``allowed_origins`` are the web pages of other sites ("https://example.com", "*" for all) that may use this
     server from a browser.
+    ``data`` is the folder of all that is kept; the database may be elsewhere (``database_url``, postgresql:// or
+    sqlite://), and so may audio and pictures (``blobs_url``, such as s3://bucket/prefix).
     """
 
     host: str = "127.0.0.1"
@@ -36,3 +49,6 @@ class Settings:
     allowed_origins: tuple[str, ...] = ()
     voice_aliases: Mapping[str, str] = field(default_factory=lambda: {LIVEKIT_DEFAULT_VOICE: ""})
     log_level: LogLevel = "warning"
+    data: Path = field(default_factory=default_data)
+    database_url: str | None = field(default=None, repr=False)
+    blobs_url: str | None = None

@@ -15,6 +15,7 @@ from engine.audio import AudioStream, output_format
 from engine.models.dual_ar.config import Layout
 from engine.models.hibari import HibariModel
 from tests.engine.models.dual_ar import babble
+from tests.transports.postgres import Postgres, postgres
 from transports.server import Server
 from transports.services import Services
 from transports.settings import Settings
@@ -102,3 +103,19 @@ def _no_slot_is_left_held(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "server" in request.fixturenames:
         request.getfixturevalue("server").until_idle()
+
+
+@pytest.fixture(scope="session", name="postgres")
+def _postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server; where none is installed, what needs it is skipped."""
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database of either kind, as an operator would write it."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/parrotfish.db"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.database()

@@ -108,4 +108,4 @@ def _environment(extra: dict[str, str] | None) -> dict[str, str]:
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("PARROTFISH_", "FISH_"))
     }
-    return {**kept, **(extra or {})}
+    return {**kept, "PARROTFISH_DATA": os.environ["PARROTFISH_DATA"], **(extra or {})}

@@ -1,0 +1,6 @@
+"""Imports every room's tables, so that ``Base.metadata`` is complete: migrations are checked against it."""
+
+from transports.accounts import tables as accounts
+from transports.store.base import Base
+
+__all__ = ["Base", "accounts"]
