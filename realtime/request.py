@@ -22,6 +22,7 @@ class SpeechRequest:
     ``chunk_length`` and ``min_chunk_length`` bound a segment, in characters; ``volume_db`` is added after the
     optional loudness normalisation; ``normalize`` says numbers and markup as a person would, in ``language``
     (as the normaliser takes it; None: by script); ``reads_tags`` that the model takes tags inside the text.
+    ``manner`` is how all of it is to be spoken, in a few words without brackets, like those of a tag.
     ``notes`` tell the client what could not be done as asked; ``events`` are those beyond the usual that the
     client wants to be told of.
     """
@@ -36,5 +37,6 @@ class SpeechRequest:
     normalize: bool = True
     language: str | None = None
     reads_tags: bool = False
+    manner: str = ""
     notes: tuple[str, ...] = ()
     events: frozenset[str] = frozenset()

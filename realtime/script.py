@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from engine import PLAIN, Segment, Style, WordTime
 from realtime.chunker import Chunk
 from realtime.normalizer import Normalizer, Origin
-from realtime.tags import Mood, Pause, Words, blend, parse
+from realtime.tags import Mood, Pause, Words, blend, parse, style_of
 
 # What is heard of a chunk without words: clients take a flush without any audio for a failure.
 WORDLESS_PAUSE = 0.2
@@ -43,20 +43,25 @@ class Line:
 class Script:
     """Turns the chunks of one stream into lines, in their order. Sans-I/O.
 
-    A mood holds until the end of its sentence, so it may outlast its chunk.
+    A mood holds until the end of its sentence, so it may outlast its chunk. ``manner`` is there all the time,
+    and moods come on top of it.
     """
 
-    def __init__(self, *, reads_tags: bool, normalize: bool, language: str | None = None) -> None:
+    def __init__(
+        self, *, reads_tags: bool, normalize: bool, language: str | None = None, manner: str = ""
+    ) -> None:
         self._reads_tags = reads_tags
         self._normalizer = Normalizer() if normalize else None
         self._language = language
-        self._style = PLAIN
+        self._lead = f"[{manner}] " if manner and reads_tags else ""
+        self._manner = PLAIN if reads_tags else style_of(manner) or PLAIN
+        self._style = self._manner
         self._speaker = 0
 
     def lines(self, chunk: Chunk) -> list[Line]:
         """The lines of a chunk: at least one, which is a short silence if there are no words in it."""
         if chunk.speaker != self._speaker:
-            self._speaker, self._style = chunk.speaker, PLAIN
+            self._speaker, self._style = chunk.speaker, self._manner
         lines: list[Line] = []
         pause = 0.0
         spans = (Words(chunk.text, 0, len(chunk.text)),) if self._reads_tags else parse(chunk.text)
@@ -72,17 +77,17 @@ class Script:
                             lines.append(line)
                             pause = 0.0
                         if end < span.end:
-                            self._style = PLAIN
+                            self._style = self._manner
                 case Pause(seconds):
                     pause += seconds
                 case Mood(style):
                     plain = style == PLAIN
-                    self._style = PLAIN if plain else blend(self._style, style) if fresh else style
+                    self._style = PLAIN if plain else blend(self._style if fresh else self._manner, style)
                     fresh = True
                 case _:
                     pass  # a sound that the voice does not have; never read aloud
         if not chunk.open_ended:
-            self._style = PLAIN
+            self._style = self._manner
         if pause or not lines:
             silence = Segment("", chunk.speaker, pause=pause or WORDLESS_PAUSE)
             lines.append(Line(silence, chunk, (), last=True))
@@ -92,7 +97,7 @@ class Script:
 
     def _sentences(self, words: Words) -> list[tuple[int, int]]:
         """The words cut where the mood ends: behind their first sentence, if there is a mood at all."""
-        if self._style == PLAIN or (end := _SENTENCE_END.search(words.text)) is None:
+        if self._style == self._manner or (end := _SENTENCE_END.search(words.text)) is None:
             return [(words.start, words.end)]
         return [(words.start, words.start + end.end()), (words.start + end.end(), words.end)]
 
@@ -111,8 +116,12 @@ class Script:
             text, origins = spoken.text, list(spoken.origins)
         if not text or not origins:
             return None
-        shifted = tuple(Origin(o.start, o.end, o.source_start + start, o.source_end + start) for o in origins)
-        segment = Segment(text, chunk.speaker, chunk.open_ended, style, pause)
+        lead = len(self._lead)
+        shifted = tuple(
+            Origin(o.start + lead, o.end + lead, o.source_start + start, o.source_end + start)
+            for o in origins
+        )
+        segment = Segment(self._lead + text, chunk.speaker, chunk.open_ended, style, pause)
         return Line(segment, chunk, shifted, last=False)
 
     @staticmethod

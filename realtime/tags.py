@@ -101,6 +101,11 @@ def blend(*styles: Style) -> Style:
     )
 
 
+def style_of(words: str) -> Style | None:
+    """The style that a description asks for, such as a tag holds one; None if it names no mood that is known."""
+    return _style(_spaced(words))
+
+
 MOODS: dict[str, tuple[Style, str]] = {
     "whisper": (
         Style(whisper=True),

@@ -147,7 +147,10 @@ class Utterance:
             min_chunk_length=request.min_chunk_length,
         )
         self._script = Script(
-            reads_tags=request.reads_tags, normalize=request.normalize, language=request.language
+            reads_tags=request.reads_tags,
+            normalize=request.normalize,
+            language=request.language,
+            manner=request.manner,
         )
         self._playout = PlayoutClock()
         self._lines: deque[Line] = deque()  # made and not yet spoken to their end

@@ -1,5 +1,7 @@
 """The session as a state machine, in virtual time."""
 
+from dataclasses import replace
+
 import pytest
 
 from engine import EngineStopped, Segment, StreamOptions, WordTime
@@ -7,6 +9,7 @@ from engine.audio import output_format
 from realtime.chunker import MAX_TAG
 from realtime.request import SpeechRequest
 from realtime.session import DEFAULT_CONTEXT, Session
+from realtime.tags import MOODS
 from realtime.utterance import (
     Action,
     Cancel,
@@ -306,6 +309,30 @@ def test_a_model_that_reads_tags_is_given_them() -> None:
     text = " ".join(said(actions_of(session)))
     assert text.startswith("[whispers] Come in.")
     assert "<|" not in text
+
+
+def test_a_manner_holds_for_all_that_is_said_and_moods_come_on_top() -> None:
+    session = Session()
+    request = SpeechRequest(StreamOptions(("any",)), output_format("pcm"), manner="Speak slowly, please.")
+    session.start(request, 0.0)
+    session.text("One came. [whispers] Two went. Three stayed.", 0.0)
+    session.stop(0.0)
+    styles = [action.segment.style for action in actions_of(session) if isinstance(action, Say)]
+    assert {style.pace for style in styles} == {MOODS["slow"][0].pace}
+    assert [style.whisper for style in styles] == [False, True, False]
+
+
+def test_a_model_that_reads_tags_is_given_the_manner_as_one() -> None:
+    session = Session()
+    request = replace(REQUEST, reads_tags=True, manner="like a pirate")
+    session.start(request, 0.0)
+    session.text("Come in.", 0.0)
+    session.stop(0.0)
+    (segment,) = [action.segment for action in actions_of(session) if isinstance(action, Say)]
+    assert segment.text == "[like a pirate] Come in."
+    times = [WordTime("Come", 0.0, 0.5, 16, 20), WordTime("in.", 0.5, 1.0, 21, 24)]
+    _, words = session.spoke(DEFAULT_CONTEXT, 1.0, times, 0.0, last=True)
+    assert [(word.text, word.start_char) for word in words] == [("Come", 0), ("in.", 5)]
 
 
 @pytest.mark.parametrize("normalize", [False, True])
