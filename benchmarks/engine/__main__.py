@@ -4,7 +4,8 @@ import argparse
 import asyncio
 import gc
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -12,18 +13,20 @@ from rich.console import Console
 from benchmarks.engine import machine, report
 from benchmarks.engine.checkpoint import checkpoint
 from benchmarks.engine.first import measure_first
+from benchmarks.engine.floor import Speed
 from benchmarks.engine.launches import launches
 from benchmarks.engine.live import plan, run, segment_seconds, summarise
 from benchmarks.engine.parts import measure_parts, measure_whole, position_ms, profile_steps
 from benchmarks.engine.results import Results
 from benchmarks.engine.rig import Rig
 from benchmarks.engine.setting import Setting
-from benchmarks.engine.step import Told, measure_prefills, measure_steps
+from benchmarks.engine.step import Told, measure_prefills, measure_step
 from benchmarks.engine.voices import write_voices
 from engine import Engine, EngineError
+from engine.models.base import SpeechModel
 from engine.models.codec.config import real_config
 from engine.models.codec.random import tiny_config
-from engine.models.dual_ar import DualARModel, DualAROptions, load_dual_ar
+from engine.models.dual_ar import DualAROptions, load_dual_ar
 from engine.models.dual_ar.config import Layout
 from engine.models.dual_ar.load import pick_device, pick_dtype
 from engine.models.dual_ar.presets import Scale, preset
@@ -49,7 +52,7 @@ live      at each batch as many listeners, who come at random (Poisson): onset f
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the command line asks for; 1 if the model cannot be loaded."""
+    """Run what the command line asks for; 1 if a section failed or nothing could be measured."""
     parser = argparse.ArgumentParser(
         "python -m benchmarks.engine", description=_ABOUT, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -71,117 +74,143 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console()
     try:
-        results = _measure(options, console)
+        setting = _setting(options)
+        if set(options.only) != {"launches"}:
+            checkpoint(setting.folder, options.like, options.scale, options.seed, console)
+        options.out.mkdir(parents=True, exist_ok=True)
     except (EngineError, ValueError, OSError) as error:
         console.print(f"[red]{error}[/]", highlight=False)
         return 1
-    report.show(results, console)
-    options.out.mkdir(parents=True, exist_ok=True)
-    for path in report.save(results, options.out):
+    with console.status("") as status:
+        run = _Run(setting, options, status.update, console)
+        run.measure()
+    report.show(run.results, console)
+    for path in report.save(run.results, options.out):
         console.print(f"Numbers: {path}", soft_wrap=True)
     try:
-        if report.draw(results, options.out / "engine.png"):
+        if report.draw(run.results, options.out / "engine.png"):
             console.print(f"The picture: {options.out / 'engine.png'}", soft_wrap=True)
     except ImportError:
         console.print("No picture: that needs matplotlib, which comes with parrotfish\\[bench]")
-    return 0
+    return int(bool(run.results.failed))
 
 
-def _measure(options: argparse.Namespace, console: Console) -> Results:
-    setting = _setting(options)
-    results = Results(setting, machine.facts(setting.device))
-    only = set(options.only)
-    if "launches" in only:
-        codec = real_config() if options.scale is Scale.FULL else tiny_config()
-        results.launches = launches(preset(options.like, options.scale), codec)
-    if only == {"launches"}:
-        return results
-    checkpoint(setting.folder, options.like, options.scale, options.seed, console)
-    with console.status("") as status:
-        status.update("the device's speed")
+class _Run:
+    """One run. A section that fails is told and leaves the others alone; what there is is saved after each."""
+
+    def __init__(self, setting: Setting, options: argparse.Namespace, told: Told, console: Console) -> None:
+        self.results = Results(setting, machine.facts(setting.device))
+        self._setting = setting
+        self._options = options
+        self._only = set(options.only)
+        self._told = told
+        self._console = console
+
+    def measure(self) -> None:
+        """Fill in the results."""
+        options, setting, results = self._options, self._setting, self.results
+        if "launches" in self._only:
+            with self._section("launches"):
+                codec = real_config() if options.scale is Scale.FULL else tiny_config()
+                results.launches = launches(preset(options.like, options.scale), codec)
+        if self._only == {"launches"}:
+            return
+        self._told("the device's speed")
         results.speed = machine.speed(setting.device, setting.dtype)
-        if only & {"step", "parts"}:
-            _measure_parts(results, only, status.update)
+        if self._only & {"step", "parts"}:
+            with self._section("the parts of the model"):
+                self._measure_parts(results.speed)
             gc.collect()
             machine.release(setting.device)
-        if only & {"parts", "first", "live"}:
-            _measure_engine(results, only, status.update)
-    return results
+        if self._only & {"parts", "first", "live"}:
+            with self._section("the model as it is served"):
+                self._measure_engine()
 
+    @contextmanager
+    def _section(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._console.print_exception()
+            self.results.failed[name] = f"{type(error).__name__}: {error}"
+        report.save(self.results, self._options.out)
 
-def _measure_parts(results: Results, only: set[str], told: Told) -> None:
-    """Fill in what is measured on the parts of the model."""
-    assert results.speed is not None, "the floor is computed from it"
-    told("loading the transformers")
-    rig = Rig(results.setting)
-    results.floor, results.frame_seconds = rig.floor, rig.frame_seconds
-    results.weights_bytes = rig.weights_bytes
-    if "step" in only:
-        results.steps = measure_steps(rig, results.speed, told)
-        results.prefills = measure_prefills(rig, results.speed, told)
-    if "parts" in only:
-        results.parts = measure_parts(rig, told)
-        results.position_ms = position_ms(rig)
-        results.codec_latency_ms = 1e3 * rig.first_audio(_AUDIO_CALLS)
-        results.profiles = profile_steps(rig, told)
+    def _measure_parts(self, speed: Speed) -> None:
+        """What is measured on the parts of the model."""
+        results, told = self.results, self._told
+        told("loading the transformers")
+        rig = Rig(self._setting)
+        results.floor, results.frame_seconds = rig.floor, rig.frame_seconds
+        results.weights_bytes = rig.weights_bytes
+        if "step" in self._only:
+            with self._section("step"):
+                for batch in self._setting.batches:
+                    results.steps.append(measure_step(rig, batch, speed, told))
+            with self._section("prefill"):
+                results.prefills = measure_prefills(rig, speed, told)
+        if "parts" in self._only:
+            with self._section("parts"):
+                for batch in self._setting.batches:
+                    results.parts.append(measure_parts(rig, batch, told))
+            with self._section("costs"):
+                results.position_ms = position_ms(rig, told)
+                results.codec_latency_ms = 1e3 * rig.first_audio(_AUDIO_CALLS)
+            with self._section("profile"):
+                results.profiles = profile_steps(rig, told)
 
+    def _measure_engine(self) -> None:
+        """What is measured on the model as it is served."""
+        setting, told = self._setting, self._told
+        machine.forget_peak(setting.device)
+        with tempfile.TemporaryDirectory() as place:
+            told("recording voices")
+            cached, new = write_voices(Path(place), _VOICES, setting.new_runs, setting.seed)
+            told("loading the model")
+            model = load_dual_ar(setting.folder, _options(setting, Path(place), cached))
+        self.results.model = model.info.details
+        if "parts" in self._only:
+            with self._section("the whole model"):
+                told("warming the model")
+                model.warm()
+                for batch in setting.batches:
+                    self.results.whole.append(measure_whole(model, batch, setting, told))
+        if self._only & {"first", "live"}:
+            asyncio.run(self._measure_served(model, cached, new))
+        else:
+            model.close()
+        self.results.engine_peak_bytes = machine.peak_bytes(setting.device)
 
-def _measure_engine(results: Results, only: set[str], told: Told) -> None:
-    """Fill in what is measured on the model as it is served."""
-    setting = results.setting
-    machine.forget_peak(setting.device)
-    with tempfile.TemporaryDirectory() as place:
-        told("recording voices")
-        cached, new = write_voices(Path(place), _VOICES, setting.new_runs, setting.seed)
-        told("loading the model")
-        model = load_dual_ar(
-            setting.folder,
-            DualAROptions(
-                device=str(setting.device),
-                dtype="bfloat16" if setting.dtype.itemsize == 2 else "float32",
-                max_streams=setting.largest,
-                graphs=setting.graphs,
-                compile=setting.compile,
-                voices=Path(place),
-                warm_voices=cached,
-            ),
-        )
-    results.model = model.info.details
-    if "parts" in only:
+    async def _measure_served(self, model: SpeechModel, cached: Sequence[str], new: Sequence[str]) -> None:
+        setting, results, told = self._setting, self.results, self._told
         told("warming the model")
-        model.warm()
-        results.whole = measure_whole(model, setting, told)
-    if only & {"first", "live"}:
-        asyncio.run(_measure_served(results, model, only, (cached, new), told))
-    else:
-        model.close()
-    results.engine_peak_bytes = machine.peak_bytes(setting.device)
+        async with Engine(lambda: model) as engine:
+            if "first" in self._only:
+                with self._section("first"):
+                    results.first = [
+                        await measure_first(engine, "cached", cached, setting.runs, told),
+                        await measure_first(engine, "new", new, setting.new_runs, told),
+                    ]
+            if "live" in self._only:
+                with self._section("live"):
+                    told("how long sentences are")
+                    seconds = await segment_seconds(engine, cached)
+                    for listeners in setting.batches:
+                        told(f"{listeners} listeners")
+                        turns = plan(listeners, setting.seconds, seconds, cached, setting.seed)
+                        results.live.append(summarise(listeners, turns, await run(engine, turns)))
+                        report.save(results, self._options.out)
 
 
-async def _measure_served(
-    results: Results,
-    model: DualARModel,
-    only: set[str],
-    voices: tuple[Sequence[str], Sequence[str]],
-    told: Told,
-) -> None:
-    setting, (cached, new) = results.setting, voices
-    told("warming the model")
-    async with Engine(lambda: model) as engine:
-        if "first" in only:
-            results.first = [
-                await measure_first(engine, "cached", cached, setting.runs, told),
-                await measure_first(engine, "new", new, setting.new_runs, told),
-            ]
-        if "live" in only:
-            told("how long sentences are")
-            seconds = await segment_seconds(engine, cached)
-            levels = []
-            for listeners in setting.batches:
-                told(f"{listeners} listeners")
-                turns = plan(listeners, setting.seconds, seconds, cached, setting.seed)
-                levels.append(summarise(listeners, turns, await run(engine, turns)))
-            results.live = levels
+def _options(setting: Setting, voices: Path, warm: tuple[str, ...]) -> DualAROptions:
+    return DualAROptions(
+        device=str(setting.device),
+        dtype="bfloat16" if setting.dtype.itemsize == 2 else "float32",
+        max_streams=setting.largest,
+        graphs=setting.graphs,
+        compile=setting.compile,
+        voices=voices,
+        warm_voices=warm,
+    )
 
 
 def _setting(options: argparse.Namespace) -> Setting:

@@ -23,7 +23,7 @@ from engine.models.lane import Lane
 
 _READ_ON_CUDA, _READ_ON_CPU = 4 << 30, 128 << 20  # bytes: far more than any cache holds
 _SIDE_ON_CUDA, _SIDE_ON_CPU = 8192, 1024  # of the matrices whose product shows the peak
-_TRIES = 10
+_TRIES_ON_CUDA, _TRIES_ON_CPU = 50, 10  # a GPU that was idle needs a while until its clocks are up
 _WARM_UPS = 3
 
 
@@ -59,19 +59,19 @@ def speed(device: torch.device, dtype: torch.dtype) -> Speed:
     lane = Lane(device)
     if device.type == "cuda":
         size = min(_READ_ON_CUDA, torch.cuda.mem_get_info(device)[0] // 4)
-        side = _SIDE_ON_CUDA
+        side, tries = _SIDE_ON_CUDA, _TRIES_ON_CUDA
     else:
-        size, side = _READ_ON_CPU, _SIDE_ON_CPU
+        size, side, tries = _READ_ON_CPU, _SIDE_ON_CPU, _TRIES_ON_CPU
     with lane.work():
         source = torch.ones(size // 4, device=device)
         target = torch.empty_like(source)
-    copied = 2 * source.nbytes / milliseconds(lane, partial(target.copy_, source), calls=_TRIES)
-    read = source.nbytes / milliseconds(lane, source.sum, calls=_TRIES)
+    copied = 2 * source.nbytes / milliseconds(lane, partial(target.copy_, source), calls=tries)
+    read = source.nbytes / milliseconds(lane, source.sum, calls=tries)
     del source, target
     with lane.work():
         # Of random numbers: the product of zeros takes less power, and so less time.
         left, right = (torch.randn((side, side), device=device).to(dtype) for _ in range(2))
-    product = 2 * side**3 / milliseconds(lane, partial(torch.mm, left, right), calls=_TRIES)
+    product = 2 * side**3 / milliseconds(lane, partial(torch.mm, left, right), calls=tries)
     del left, right
     release(device)
     return Speed(bandwidth=1e3 * max(copied, read), peak=1e3 * product)

@@ -16,7 +16,7 @@ from benchmarks.engine.setting import Setting
 from benchmarks.engine.step import Told
 from benchmarks.texts import TEXTS
 from engine.errors import SpeechError
-from engine.models.dual_ar.model import DualARModel
+from engine.models.base import SpeechModel
 from engine.models.dual_ar.vocoder import PIECES
 from engine.speech import Frame, Sampling, Segment, StreamId, StreamOptions
 
@@ -72,36 +72,32 @@ class Profile:
     top: tuple[tuple[str, float, float], ...]
 
 
-def measure_parts(rig: Rig, told: Told) -> list[PartsResult]:
-    """The parts at each batch of the rig's setting."""
-    results = []
-    for batch in rig.setting.batches:
-        told(f"batch {batch}: parts")
-        with rig.contexts(batch) as slots:
-            rows = torch.tensor(slots, device=rig.setting.device)
+def measure_parts(rig: Rig, batch: int, told: Told) -> PartsResult:
+    """The parts of a frame of so many streams."""
+    told(f"batch {batch}: parts")
+    with rig.contexts(batch) as slots:
+        rows = torch.tensor(slots, device=rig.setting.device)
 
-            def alone(part: Callable[..., torch.Tensor], rows: torch.Tensor = rows) -> float:
-                captured = rig.captured(part)
-                return milliseconds(rig.lane, lambda: captured(rows), calls=_CALLS)
+        def alone(part: Callable[..., torch.Tensor]) -> float:
+            captured = rig.captured(part)
+            return milliseconds(rig.lane, lambda: captured(rows), calls=_CALLS)
 
-            results.append(
-                PartsResult(
-                    batch,
-                    slow=alone(rig.slow_at(rig.setting.context)),
-                    fast=alone(rig.fast_loop),
-                    sampling=alone(rig.sampling),
-                    codec=_codec(rig, batch, PIECES[0]) / PIECES[0],
-                    codec_single=_codec(rig, batch, 1),
-                    draw=alone(rig.draw),
-                )
-            )
-    return results
+        return PartsResult(
+            batch,
+            slow=alone(rig.slow_at(rig.setting.context)),
+            fast=alone(rig.fast_loop),
+            sampling=alone(rig.sampling),
+            codec=_codec(rig, batch, PIECES[0]) / PIECES[0],
+            codec_single=_codec(rig, batch, 1),
+            draw=alone(rig.draw),
+        )
 
 
-def position_ms(rig: Rig) -> float:
+def position_ms(rig: Rig, told: Told) -> float:
     """Milliseconds that a thousand positions more cost a step, all streams together; 0 if it cannot be seen."""
     batch, context = rig.setting.largest, rig.setting.context
     near = max(context // 4, 1)
+    told(f"batch {batch}: the price of a position")
     with rig.contexts(batch) as slots:
         rows = torch.tensor(slots, device=rig.setting.device)
         times = []
@@ -109,11 +105,6 @@ def position_ms(rig: Rig) -> float:
             step = rig.captured(rig.slow_at(at))
             times.append(milliseconds(rig.lane, lambda step=step: step(rows), calls=_CALLS))  # type: ignore[misc]
     return max(0.0, 1000 * (times[1] - times[0]) / max(1, batch * (context - near)))
-
-
-def measure_whole(model: DualARModel, setting: Setting, told: Told) -> list[WholeResult]:
-    """Steps of the model itself, all streams speaking; their codec decodes the largest pieces."""
-    return [_whole(model, batch, setting, told) for batch in setting.batches]
 
 
 def profile_steps(rig: Rig, told: Told) -> list[Profile]:
@@ -125,7 +116,8 @@ def _codec(rig: Rig, batch: int, frames: int) -> float:
     return milliseconds(rig.lane, rig.codec(batch, frames), calls=_CALLS)
 
 
-def _whole(model: DualARModel, batch: int, setting: Setting, told: Told) -> WholeResult:
+def measure_whole(model: SpeechModel, batch: int, setting: Setting, told: Told) -> WholeResult:
+    """Steps of the model itself, all streams speaking; their codec decodes the largest pieces."""
     streams = [StreamId(-1000 - number) for number in range(batch)]
     options = StreamOptions((model.info.default_voice,), sampling=Sampling(seed=setting.seed), paced=False)
     texts = _long_texts(setting.context, setting.seed)
@@ -151,7 +143,7 @@ def _whole(model: DualARModel, batch: int, setting: Setting, told: Told) -> Whol
     return WholeResult(batch, 1e3 * median(took))
 
 
-def _spoke(model: DualARModel, streams: Sequence[StreamId], say: Callable[[StreamId], None]) -> bool:
+def _spoke(model: SpeechModel, streams: Sequence[StreamId], say: Callable[[StreamId], None]) -> bool:
     """One step; whether there was anything to hear. Who is at the end begins anew."""
     heard = False
     for stream, outcome in zip(streams, model.step(streams), strict=True):

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.engine.first import FirstResult
@@ -50,6 +51,8 @@ def show(results: Results, console: Console) -> None:
     for table in (_first(results), _live(results)):
         if table.row_count:
             console.print(table)
+    for section, reason in results.failed.items():
+        console.print(f"[red]{section} failed:[/] {escape(reason)}", highlight=False)
     for level in results.live:
         for problem, count in level.problems.items():
             console.print(f"{level.listeners} listeners: {count} × {problem}", markup=False)

@@ -15,7 +15,7 @@ from benchmarks.engine.step import PrefillResult, StepResult
 
 @dataclass(slots=True)
 class Results:
-    """Filled section by section; what was not measured is empty."""
+    """Filled section by section; what was not measured is empty. ``failed`` says why a section is."""
 
     setting: Setting
     machine: Mapping[str, Any]
@@ -24,17 +24,18 @@ class Results:
     frame_seconds: float | None = None
     weights_bytes: int | None = None
     launches: Mapping[str, Launches] = field(default_factory=dict)
-    steps: Sequence[StepResult] = ()
+    steps: list[StepResult] = field(default_factory=list)
     prefills: Sequence[PrefillResult] = ()
-    parts: Sequence[PartsResult] = ()
-    whole: Sequence[WholeResult] = ()
+    parts: list[PartsResult] = field(default_factory=list)
+    whole: list[WholeResult] = field(default_factory=list)
     profiles: Sequence[Profile] = ()
     position_ms: float = 0.0
     codec_latency_ms: float | None = None
     first: Sequence[FirstResult] = ()
-    live: Sequence[LiveResult] = ()
+    live: list[LiveResult] = field(default_factory=list)
     engine_peak_bytes: int | None = None
     model: Sequence[str] = ()
+    failed: dict[str, str] = field(default_factory=dict)
 
     def shares(self) -> list[dict[str, float]]:
         """Where the time of a whole step goes, for each batch whose parts and whole were measured: milliseconds.
@@ -99,6 +100,7 @@ class Results:
             "live": [asdict(one) for one in self.live],
             "engine_peak_bytes": self.engine_peak_bytes,
             "costs": self.costs(),
+            "failed": self.failed,
         }
         rounded: dict[str, Any] = _rounded(facts)
         return rounded

@@ -61,6 +61,10 @@ class Rig:
         self.random = np.random.default_rng(setting.seed)
         self.slow, self.fast = load_weights(setting.folder, config, device, dtype)
         self.decoder = load_decoder(setting.folder, device, dtype)
+        if setting.cuda:
+            torch.cuda.synchronize(
+                device
+            )  # weights are derived outside of the lane, which does not wait for it
         largest = setting.largest
         longest = max(setting.context + _ROOM, *PREFILLS)
         context = min(max(CONTEXT, longest), config.slow.max_positions)

@@ -57,30 +57,8 @@ class PrefillResult:
     floor_ms: float
 
 
-def measure_steps(rig: Rig, speed: Speed, told: Told) -> list[StepResult]:
-    """A step of each batch of the rig's setting."""
-    return [_measure(rig, batch, speed, told) for batch in rig.setting.batches]
-
-
-def measure_prefills(rig: Rig, speed: Speed, told: Told) -> list[PrefillResult]:
-    """Prompts of the usual lengths, of which nothing is cached."""
-    results = []
-    for positions in PREFILLS:
-        told(f"reading {positions} positions")
-        took = []
-        for turn in range(1 + _READS):
-            rig.batcher.free(0)
-            seconds = rig.read(0, rig.rows(positions))
-            if turn:
-                took.append(seconds)
-        read_ms = milliseconds(rig.lane, rig.read_alone(positions), calls=_READS)
-        rig.batcher.free(0)
-        floor_ms = 1e3 * rig.floor.prefill(speed, positions)
-        results.append(PrefillResult(positions, read_ms, 1e3 * median(took), floor_ms))
-    return results
-
-
-def _measure(rig: Rig, batch: int, speed: Speed, told: Told) -> StepResult:
+def measure_step(rig: Rig, batch: int, speed: Speed, told: Told) -> StepResult:
+    """A step of so many streams."""
     setting = rig.setting
     told(f"batch {batch}: contexts of {setting.context} positions")
     forget_peak(setting.device)
@@ -105,3 +83,21 @@ def _measure(rig: Rig, batch: int, speed: Speed, told: Told) -> StepResult:
         tokens_per_second=batch * rig.config.codebooks / seconds,
         peak_bytes=peak_bytes(setting.device),
     )
+
+
+def measure_prefills(rig: Rig, speed: Speed, told: Told) -> list[PrefillResult]:
+    """Prompts of the usual lengths, of which nothing is cached."""
+    results = []
+    for positions in PREFILLS:
+        told(f"reading {positions} positions")
+        took = []
+        for turn in range(1 + _READS):
+            rig.batcher.free(0)
+            seconds = rig.read(0, rig.rows(positions))
+            if turn:
+                took.append(seconds)
+        read_ms = milliseconds(rig.lane, rig.read_alone(positions), calls=_READS)
+        rig.batcher.free(0)
+        floor_ms = 1e3 * rig.floor.prefill(speed, positions)
+        results.append(PrefillResult(positions, read_ms, 1e3 * median(took), floor_ms))
+    return results
