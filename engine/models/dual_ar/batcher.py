@@ -114,9 +114,12 @@ class Batcher:
         self._decode = Captured(wrap(model.decode), lane, (nobody,), graphs=graphs, largest=largest)
         self._draw = Captured(wrap(model.draw), lane, (0, nobody, 0), graphs=graphs, largest=largest)
         self._contexts: dict[int, _Context] = {}
-        self._starts: list[Start] = []
+        self._starts: dict[int, Start] = {}  # of segments that the device does not know of yet
         self._tables = np.zeros(model.memory.tables.shape, np.int32)
         self._changed: set[int] = set()  # slots whose block tables the device does not have yet
+        self._batch: tuple[list[int], torch.Tensor] | None = (
+            None  # the slots of the last frames, on the device
+        )
         self._lives = 0
         self._steps = 0
 
@@ -134,20 +137,26 @@ class Batcher:
         """Put a new context ``rows (n, 11)`` into ``start.slot`` and draw from what it ends with.
 
         The first ``public`` rows are those of the voices: they are shared with whoever has the same. The others
-        are only found again under the same ``salt``.
+        are only found again under the same ``salt``. Raises ``ValueError``, with nothing changed, for settings
+        out of range.
         """
+        self._model.sampler.check(start)
         self.free(start.slot)
         self._contexts[start.slot] = _Context(
             np.ascontiguousarray(rows, np.int64), len(rows), public, salt, self._life()
         )
-        self._starts.append(start)
+        self._starts[start.slot] = start
 
     def extend(self, rows: Positions, *, start: Start) -> None:
-        """Go on in the context of ``start.slot``, which was stopped: add ``rows`` and draw from their end."""
+        """Go on in the context of ``start.slot``, which was stopped: add ``rows`` and draw from their end.
+
+        Raises as :meth:`begin` does.
+        """
+        self._model.sampler.check(start)
         context = self._contexts[start.slot]
         context.append(rows)
         context.life = self._life()
-        self._starts.append(start)
+        self._starts[start.slot] = start
 
     def stop(self, slot: int) -> None:
         """Draw no more in this slot; its context stays, without what is in flight."""
@@ -171,7 +180,8 @@ class Batcher:
         """Start the next step of these slots, the most urgent first.
 
         Slots whose context is read get chunks of the budget and no frame until it is read. Slots for which there
-        is no page now get none in this step; a context that is less urgent, or idle, gives its pages up for them.
+        is no page now get none in this step; a context that is idle, or whose segment began later, gives its
+        pages up for them. So the segment that began first always gets on, and no two take turns in reading.
         """
         self._steps += 1
         launch = _Launch()
@@ -268,27 +278,31 @@ class Batcher:
         assert sequence is not None, "a context is opened before it grows"
         pages = len(sequence.pages)
         while not sequence.grow(length):
-            victim = self._victim(slot, launch.placed, slots)
-            if victim is None:
-                if not launch.placed:
-                    launch.refused.append(slot)
-                return False
-            self._preempt(victim)
+            holding = [
+                other
+                for other, context in self._contexts.items()
+                if other != slot and context.sequence is not None and context.sequence.pages
+            ]
+            victim = self._victim(slot, holding, launch.placed, slots)
+            if victim is not None:
+                self._preempt(victim)
+                continue
+            if not holding:  # else it waits for the others
+                launch.refused.append(slot)
+            return False
         if len(sequence.pages) != pages:
             self._changed.add(slot)
         return True
 
-    def _victim(self, slot: int, placed: Collection[int], slots: Sequence[int]) -> int | None:
-        """Whose pages to take: of those that do not run the longest idle one, else the least urgent one."""
-        holding = {
-            other
-            for other, context in self._contexts.items()
-            if context.sequence is not None and other != slot and other not in placed
-        }
-        if idle := holding.difference(slots):
+    def _victim(
+        self, slot: int, holding: Sequence[int], placed: Collection[int], slots: Sequence[int]
+    ) -> int | None:
+        """Whose pages to take: of those that do not run the longest idle one, else the one that began last."""
+        if idle := set(holding).difference(slots):
             return min(idle, key=lambda other: self._contexts[other].used)
-        less_urgent = slots[slots.index(slot) + 1 :]
-        return next((other for other in reversed(less_urgent) if other in holding), None)
+        began = {other: self._contexts[other].life for other in holding if other not in placed}
+        latest = max(began, key=began.__getitem__, default=slot)
+        return latest if began.get(latest, 0) > self._contexts[slot].life else None
 
     def _preempt(self, slot: int) -> None:
         """Take a context's pages; it is read again when it is its turn, and goes on where it was."""
@@ -300,8 +314,7 @@ class Batcher:
     def _prepare(self) -> None:
         """Bring the device up to date: settings of new segments, pages of those that grew."""
         if self._starts:
-            starts = {start.slot: start for start in self._starts}  # of one slot, the latest
-            self._model.sampler.begin(*starts.values())
+            self._model.sampler.begin(*self._starts.values())
             self._starts.clear()
         if self._changed:
             changed = np.array(sorted(self._changed))
@@ -342,14 +355,16 @@ class Batcher:
             for index in done:
                 self._draws(slots[index], rows)
 
-    def _run_decode(self, slots: Sequence[int], rows: list[_Row]) -> Iterable[torch.Tensor]:
+    def _run_decode(self, slots: list[int], rows: list[_Row]) -> Iterable[torch.Tensor]:
         """The next frame of those that have drawn one before."""
         if not slots:
             return
         for slot in slots:
             context = self._contexts[slot]
             context.computed = context.known + context.flying
-        batch = self._lane.upload(np.array(slots))
+        if self._batch is None or self._batch[0] != slots:
+            self._batch = list(slots), self._lane.upload(np.array(slots))
+        batch = self._batch[1]
         if self._looks_far:
             yield self._decode(batch)
         else:

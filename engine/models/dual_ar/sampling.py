@@ -28,6 +28,8 @@ PENALTY_WINDOW = 16
 
 LEAST_TEMPERATURE = 1e-5
 
+_LARGEST = 1e3  # temperature and penalty: more means nothing, and in the end is not finite in float32
+
 Noise = Callable[[int, Tensor], Tensor]
 """``noise(draw, ids)``: uniforms within (0, 1) for the tokens ``ids`` ``[B, K]``. Draw 0 is the semantic token,
 1 its wider alternative, ``1 + i`` the code ``i`` (from 1) of the frame."""
@@ -233,23 +235,28 @@ class Sampler:
             history=whole[:, 4:],
         )
 
-    def _packed(self, start: Start) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
-        """The slot, then its row of the table: three floats by their bits, and whole numbers."""
+    def check(self, start: Start) -> None:
+        """Raise ``ValueError``, which names the setting, if one of them is out of range."""
         asked = start.sampling
         for name, value, right, range_ in (
             ("slot", start.slot, 0 <= start.slot < self.slots, f"0 to {self.slots - 1}"),
-            ("temperature", asked.temperature, 0 <= asked.temperature < np.inf, "0 or more"),
+            ("temperature", asked.temperature, 0 <= asked.temperature <= _LARGEST, f"0 to {_LARGEST:g}"),
             ("top_p", asked.top_p, asked.top_p >= 0, "0 or more"),
             (
                 "repetition_penalty",
                 asked.repetition_penalty,
-                0 < asked.repetition_penalty < np.inf,
-                "above 0",
+                1 / _LARGEST <= asked.repetition_penalty <= _LARGEST,
+                f"{1 / _LARGEST:g} to {_LARGEST:g}",
             ),
             ("top_k", start.top_k, 1 <= start.top_k <= self.width, f"1 to {self.width}"),
         ):
             if not right:
                 raise ValueError(f"{name} is {value}; it must be {range_}")
+
+    def _packed(self, start: Start) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+        """The slot, then its row of the table: three floats by their bits, and whole numbers."""
+        self.check(start)
+        asked = start.sampling
         top_p = asked.top_p if asked.top_p < 1 else 2.0  # a sum rounded to above 1 shall not drop the tail
         if not asked.temperature:
             top_p = 0.0  # only the best

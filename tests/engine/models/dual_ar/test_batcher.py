@@ -284,6 +284,47 @@ def test_a_context_that_can_never_fit_is_told_so() -> None:
     assert crowd.said[0]
 
 
+def test_who_waits_for_pages_is_not_told_that_there_are_none() -> None:
+    """The first takes all there is and more; the second would fit well once the first one is gone."""
+    crowd = Crowd(batcher(pages=6))
+    crowd.begin(0, prompt(3), 3)
+    crowd.run(19)
+    crowd.begin(1, prompt(7), 7)
+    for _ in range(40):
+        crowd.step()
+    assert crowd.stopped.get(0) is Stop.NO_PAGES
+    assert crowd.stopped.get(1) is not Stop.NO_PAGES or len(crowd.said[1]) > 18
+    assert np.array_equal(said(crowd, 1, 10), alone(7, 10))
+
+
+@pytest.mark.parametrize("lookahead", [0, 1])
+def test_two_that_need_all_pages_do_not_take_turns_in_reading(lookahead: int) -> None:
+    """Who has said least comes first, as with a scheduler: yet who began first says all before the other."""
+    crowd = Crowd(batcher(pages=11, budget=8), lookahead)
+    for slot in (0, 1):
+        crowd.begin(slot, prompt(LONG[slot], 40), LONG[slot])
+    for _ in range(48):
+        crowd.step(sorted(crowd.said, key=lambda slot: len(crowd.said[slot])))
+    assert len(crowd.said[0]) > 35
+    crowd.leave(0)
+    crowd.run(30, [1])
+    assert np.array_equal(said(crowd, 1, 30), alone(LONG[1], 30, 40))
+
+
+def test_settings_out_of_range_are_told_at_once_and_change_nothing() -> None:
+    shared = batcher()
+    crowd = Crowd(shared)
+    crowd.begin(0, prompt(3), 3)
+    crowd.run(4)
+    wrong = Sampling(temperature=-1.0)
+    with pytest.raises(ValueError, match="temperature is -1.0"):
+        shared.begin(prompt(7), public=0, salt=b"b", start=Start(1, wrong, 7))
+    with pytest.raises(ValueError, match="temperature is -1.0"):
+        shared.extend(prompt(7), start=Start(0, wrong, 7))
+    crowd.run(4)
+    assert np.array_equal(said(crowd, 0, 8), alone(3, 8))
+
+
 def test_a_broken_row_ends_alone_and_leaves_nothing_behind() -> None:
     shared = batcher()
     crowd = Crowd(shared)

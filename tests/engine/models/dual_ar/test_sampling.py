@@ -254,10 +254,17 @@ def test_idle_slots_are_harmless() -> None:
     ("start", "words"),
     [
         (Start(8, PLAIN, 0), "slot is 8; it must be 0 to 7"),
-        (Start(0, Sampling(temperature=-0.1), 0), "temperature is -0.1; it must be 0 or more"),
+        (Start(0, Sampling(temperature=-0.1), 0), "temperature is -0.1; it must be 0 to 1000"),
         (Start(0, Sampling(temperature=math.nan), 0), "temperature is nan"),
         (Start(0, Sampling(top_p=math.nan), 0), "top_p is nan"),
-        (Start(0, Sampling(repetition_penalty=0.0), 0), "repetition_penalty is 0.0; it must be above 0"),
+        (
+            Start(0, Sampling(repetition_penalty=0.0), 0),
+            "repetition_penalty is 0.0; it must be 0.001 to 1000",
+        ),
+        (
+            Start(0, Sampling(repetition_penalty=1e-50), 0),
+            "repetition_penalty is 1e-50; it must be 0.001 to 1",
+        ),
         (Start(0, PLAIN, 0, top_k=31), "top_k is 31; it must be 1 to 30"),
     ],
 )
