@@ -8,15 +8,14 @@ from base64 import b64decode
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-import orjson
-import ormsgpack
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from engine import ModelInfo, Sampling, StreamOptions
 from engine.audio import FormatError, output_format
 from realtime import Latency, SpeechRequest
 from realtime.normalizer import MULTILINGUAL
 from transports.errors import RequestError, invalid
+from transports.fields import check, decode, given
 
 MAX_SPEAKERS = 64
 MAX_REFERENCES = 64
@@ -44,6 +43,11 @@ class Prosody(BaseModel):
     speed: float = Field(1.0, ge=0.5, le=2.0)
     volume: float = Field(0.0, ge=-20.0, le=20.0)
     normalize_loudness: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given(cls, fields: Any) -> Any:
+        return given(fields, cls) if isinstance(fields, dict) else fields
 
 
 class TTSRequest(BaseModel):
@@ -77,37 +81,12 @@ class TTSRequest(BaseModel):
 
 def parse_request(fields: Any, where: str = "") -> TTSRequest:
     """Check the fields of a request. Raises :class:`RequestError` that names the first wrong one."""
-    if not isinstance(fields, dict):
-        raise invalid(where or "body", fields, "a map of request fields")
-    try:
-        return TTSRequest.model_validate(_given(fields, TTSRequest))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        # Where a field may be one of several types, pydantic puts the type that it tried into the path.
-        path = (
-            part for part in first["loc"] if not (isinstance(part, str) and part.startswith(("list[", "str")))
-        )
-        name = ".".join(str(part) for part in (where, *path) if part != "")
-        if first["type"] == "missing":
-            raise RequestError(f"{name}: missing; {first['msg'].lower()}", field=name) from None
-        raise invalid(name, first["input"], _expectation(first["msg"])) from None
+    return check(TTSRequest, fields, where)
 
 
 def parse_body(body: bytes, content_type: str) -> TTSRequest:
     """Decode and check an HTTP body. Raises :class:`RequestError`."""
-    kind = content_type.partition(";")[0].strip().lower()
-    try:
-        if kind in ("application/msgpack", "application/x-msgpack", "application/vnd.msgpack"):
-            fields = ormsgpack.unpackb(body)
-        elif kind == "application/json":
-            fields = orjson.loads(body)
-        else:
-            raise RequestError(
-                f"Content-Type: got {kind!r}; expected application/json or application/msgpack", 415
-            )
-    except (ormsgpack.MsgpackDecodeError, orjson.JSONDecodeError) as error:
-        raise RequestError(f"body: not valid {kind}: {error}") from None
-    return parse_request(fields)
+    return parse_request(decode(body, content_type))
 
 
 def speech_request(
@@ -171,18 +150,3 @@ def _voices(wanted: str | list[str] | None, info: ModelInfo, aliases: Mapping[st
             raise invalid("reference_id", name, f"one of {', '.join(info.voice_ids)}")
         voices.append(voice)
     return tuple(voices)
-
-
-def _given(fields: Mapping[Any, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """The known fields that are not null, of the prosody too. Of the others there may be any number."""
-    given = {name: fields[name] for name in model.model_fields if fields.get(name) is not None}
-    if isinstance(given.get("prosody"), dict):
-        given["prosody"] = _given(given["prosody"], Prosody)
-    return given
-
-
-def _expectation(message: str) -> str:
-    """What pydantic says should have been, as the end of "expected ..."."""
-    for start in ("Input should be ", "Value error, "):
-        message = message.removeprefix(start)
-    return message[:1].lower() + message[1:]

@@ -1,0 +1,57 @@
+"""The fields of a request, checked against a model of them; whatever is wrong is told by name."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import orjson
+import ormsgpack
+from pydantic import BaseModel, ValidationError
+
+from transports.errors import RequestError, invalid
+
+MSGPACK = ("application/msgpack", "application/x-msgpack", "application/vnd.msgpack")
+JSON = ("application/json",)
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def given(fields: Mapping[Any, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """The known fields that are not null. Of the others there may be any number."""
+    return {name: fields[name] for name in model.model_fields if fields.get(name) is not None}
+
+
+def check(model: type[_Model], fields: Any, where: str = "") -> _Model:
+    """The fields as the model has them. Raises :class:`RequestError` that names the first wrong one."""
+    if not isinstance(fields, dict):
+        raise invalid(where or "body", fields, "a map of request fields")
+    try:
+        return model.model_validate(given(fields, model))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        # Where a field may be one of several types, pydantic puts the type that it tried into the path.
+        path = (
+            part for part in first["loc"] if not (isinstance(part, str) and part.startswith(("list[", "str")))
+        )
+        name = ".".join(str(part) for part in (where, *path) if part != "")
+        if first["type"] == "missing":
+            raise RequestError(f"{name}: missing; {first['msg'].lower()}", field=name) from None
+        raise invalid(name, first["input"], _expectation(first["msg"])) from None
+
+
+def decode(body: bytes, content_type: str, kinds: tuple[str, ...] = (*JSON, *MSGPACK)) -> Any:
+    """The JSON or msgpack of a body. Raises :class:`RequestError`."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind not in kinds:
+        names = " or ".join(name for name in kinds if name not in MSGPACK[1:])
+        raise RequestError(f"Content-Type: got {kind[:80]!r}; expected {names}", 415, field="Content-Type")
+    try:
+        return ormsgpack.unpackb(body) if kind in MSGPACK else orjson.loads(body)
+    except (ormsgpack.MsgpackDecodeError, orjson.JSONDecodeError) as error:
+        raise RequestError(f"body: not valid {kind}: {error}", field="body") from None
+
+
+def _expectation(message: str) -> str:
+    """What pydantic says should have been, as the end of "expected ..."."""
+    for start in ("Input should be ", "Value error, "):
+        message = message.removeprefix(start)
+    return message[:1].lower() + message[1:]
