@@ -1,5 +1,6 @@
 """A real server with the bundled voice, on a real socket, shared by the tests of the wires."""
 
+import os
 import signal
 import threading
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from engine import Engine, EngineConfig, SpeechModel
 from engine.audio import AudioStream, output_format
@@ -73,6 +75,9 @@ def run_server(settings: Settings, make_model: Callable[[], SpeechModel] = Hibar
 @pytest.fixture(scope="session")
 def checkpoint() -> Path:
     """The folder of a tiny S2-Pro with random weights: what it speaks is noise, about five seconds a segment."""
+    # So small a model gains nothing by threads, which wait for one another on a busy machine.
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
     return babble.folder(Layout.S2_PRO)
 
 
