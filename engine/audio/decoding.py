@@ -71,6 +71,12 @@ class AudioReader:
             self.sample_rate = sample_rate or rate
             self._open = self._open.pop_all()
 
+    @property
+    def claimed_seconds(self) -> float | None:
+        """How long the audio is if the file is to be believed."""
+        ticks = self._container.duration
+        return None if ticks is None else ticks / av.time_base
+
     def __enter__(self) -> Self:
         return self
 
