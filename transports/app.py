@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message
 from engine import Engine, EngineError, SpeechModel
 from engine.audio import AudioStream, Container, output_format
 from realtime import Encoders
-from transports import errors, fish, ops, web
+from transports import errors, fish, openai, ops, web
 from transports.services import Services
 from transports.settings import Settings
 from transports.store import Blobs, Database, database_url
@@ -29,6 +29,7 @@ _FIRST = (
     ("http", "GET", "/ready"),
     ("http", "POST", "/v1/tts"),
     ("http", "POST", "/v1/tts/stream/with-timestamp"),
+    ("http", "POST", "/v1/audio/speech"),
     ("websocket", "GET", "/v1/tts/live"),
     ("websocket", "GET", "/v1/tts/live/with-timestamp"),
 )
@@ -116,9 +117,11 @@ def create_app(
         )
     app.include_router(fish.http_router)
     app.include_router(fish.live_router)
+    app.include_router(openai.models_router)
+    app.include_router(openai.speech_router)
     app.include_router(ops.health_router)
     app.include_router(web.router)
-    on_error = errors.handler({})
+    on_error = errors.handler(dict.fromkeys(openai.PREFIXES, openai.tell))
     for kind in (errors.RequestError, EngineError, HTTPException, Exception):
         app.add_exception_handler(kind, on_error)
     return app

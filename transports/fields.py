@@ -29,10 +29,8 @@ def check(model: type[_Model], fields: Any, where: str = "") -> _Model:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         # Where a field may be one of several types, pydantic puts the type that it tried into the path.
-        path = (
-            part for part in first["loc"] if not (isinstance(part, str) and part.startswith(("list[", "str")))
-        )
-        name = ".".join(str(part) for part in (where, *path) if part != "")
+        path = (part for part in map(str, first["loc"]) if part != "str" and not part.startswith("list["))
+        name = ".".join(part for part in (where, *path) if part)
         if first["type"] == "missing":
             raise RequestError(f"{name}: missing; {first['msg'].lower()}", field=name) from None
         raise invalid(name, first["input"], _expectation(first["msg"])) from None

@@ -91,27 +91,37 @@ class Speech:
 
 
 class SpeechResponse(StreamingResponse):
-    """Streams a speech, and frees it however the response ends.
+    """Streams a speech, then ``end``, and frees it however the response ends.
 
     A failure breaks off the connection: nobody shall take it for whole.
     """
 
     def __init__(
-        self, speech: Speech, mime: str, encode: Encode, headers: Mapping[str, str] | None = None
+        self,
+        speech: Speech,
+        mime: str,
+        encode: Encode,
+        *,
+        headers: Mapping[str, str] | None = None,
+        end: bytes = b"",
     ) -> None:
         notes = speech.request.notes
         noted = {"X-Parrotfish-Note": "; ".join(notes)} if notes else {}
-        super().__init__(self._body(speech, encode), media_type=mime, headers={**noted, **(headers or {})})
+        super().__init__(
+            self._body(speech, encode, end), media_type=mime, headers={**noted, **(headers or {})}
+        )
         self._speech = speech
 
     @staticmethod
-    async def _body(speech: Speech, encode: Encode) -> AsyncIterator[bytes]:
+    async def _body(speech: Speech, encode: Encode, end: bytes) -> AsyncIterator[bytes]:
         try:
             async for audio in speech:
                 if data := encode(audio):
                     yield data
         except EngineError as error:
             raise ConnectionAbortedError(str(error)) from error
+        if end:
+            yield end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""

@@ -1,0 +1,34 @@
+"""``/v1/models``: the names that clients may ask for; each is the one model that is loaded."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from transports.errors import RequestError
+from transports.services import services_of
+
+router = APIRouter()
+
+SPEECH_MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
+"""OpenAI's own names, which many programs have built in."""
+
+
+@router.get("/v1/models", summary="List the models")
+async def list_models(request: Request) -> dict[str, Any]:
+    """All models, in OpenAI's form."""
+    return {"object": "list", "data": _models(request)}
+
+
+@router.get("/v1/models/{name:path}", summary="One model")
+async def get_model(name: str, request: Request) -> dict[str, Any]:
+    """The model of this name; 404 if there is none."""
+    for model in _models(request):
+        if model["id"] == name:
+            return model
+    known = ", ".join(model["id"] for model in _models(request))
+    raise RequestError(f"model: got {name[:80]!r}; expected one of {known}", 404, field="model")
+
+
+def _models(request: Request) -> list[dict[str, Any]]:
+    names = dict.fromkeys((services_of(request).engine.info.name, *SPEECH_MODELS))
+    return [{"id": name, "object": "model", "created": 0, "owned_by": "parrotfish"} for name in names]
