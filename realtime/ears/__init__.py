@@ -1,0 +1,34 @@
+"""Hearing: audio in, words out, with whichever recogniser there is."""
+
+from realtime.ears.ears import Ears, EarsConfig
+from realtime.ears.recogniser import (
+    HEARING_RATE,
+    HeardSegment,
+    HearingError,
+    HearingOff,
+    HearingOverloaded,
+    Recogniser,
+    RecogniserFailed,
+    RecogniserInfo,
+    TooMuchAudio,
+    Transcript,
+    Unhearable,
+    UnknownLanguage,
+)
+
+__all__ = [
+    "HEARING_RATE",
+    "Ears",
+    "EarsConfig",
+    "HeardSegment",
+    "HearingError",
+    "HearingOff",
+    "HearingOverloaded",
+    "Recogniser",
+    "RecogniserFailed",
+    "RecogniserInfo",
+    "TooMuchAudio",
+    "Transcript",
+    "Unhearable",
+    "UnknownLanguage",
+]
