@@ -29,6 +29,7 @@ LEAST_SPEECH = 64
 """Frames (3 s) for which there must be room beside the prompt."""
 
 _UNSPEAKABLE_SECONDS = 0.2  # what is heard of a segment without text
+_AWAIT_SECONDS = 0.005  # how long a step waits for voices; somebody else may come meanwhile
 
 _log = logging.getLogger(__name__)
 
@@ -125,12 +126,14 @@ class DualARModel:
                 frame = self.step([stream])[0]
                 if isinstance(frame, SpeechError):
                     raise frame
-                if len(frame.pcm):
+                if len(frame.pcm) or frame.last:
                     break
             self.release(stream)
 
     def prefill(self, stream: StreamId, segment: Segment, options: StreamOptions) -> None:
         """Take the next segment of a stream; it is read in the steps that follow."""
+        if (limit := options.sampling.max_new_tokens) < 0:
+            raise SpeechError(f"max_new_tokens is {limit}; it must be 0 (all there is room for) or more")
         state = self._streams.get(stream) or self._admit(stream, options)
         text = speakable(segment.text)
         if not SPEAKER.sub("", text).strip():
@@ -143,7 +146,7 @@ class DualARModel:
         state.now = _Spoken(
             text=text,
             user=self._prompts.user(text, number if several else None) if text else None,
-            limit=options.sampling.max_new_tokens,
+            limit=limit,
             pause=segment.pause if text else max(segment.pause, _UNSPEAKABLE_SECONDS),
             words=state.words.segment(segment.text, segment.pause),
             watchdog=Watchdog(self._info.frame_seconds),
@@ -225,15 +228,17 @@ class DualARModel:
             self._start(state, now, state.system, now.user)
         except SpeechError as error:
             now.stopped, now.error = True, error
+        except ValueError as error:  # settings out of range
+            self._fail(now, str(error))
 
     def _await_voices(self, states: Sequence[_Stream]) -> None:
-        """If all of these streams wait for a voice, wait a frame's time with them, rather than spin."""
+        """If all of these streams wait for a voice, wait a moment with them, rather than spin."""
         waiting: list[Future[Recordings]] = []
         for state in states:
             if state.now is None or state.now.begun or state.now.stopped:
                 return
             waiting += (recordings for recordings in state.recordings if not recordings.done())
-        wait(waiting, self._info.frame_seconds, FIRST_COMPLETED)
+        wait(waiting, _AWAIT_SECONDS, FIRST_COMPLETED)
 
     def _start(self, state: _Stream, now: _Spoken, system: Positions, user: Positions) -> None:
         batcher = self._batcher
@@ -247,17 +252,20 @@ class DualARModel:
                 f"the voice takes {len(system)} positions and the text {len(user)}, which leaves {room} of "
                 f"{batcher.longest} for speech, less than {LEAST_SPEECH}; use shorter recordings or texts"
             )
-        now.limit = min(now.limit or room, room)
-        now.begun = True
+        asked = now.limit or room
         kept = state.turns if state.options.condition_on_previous else []
         lengths = [len(turn) + len(end) for turn in kept]
-        budget = min(HISTORY, room - now.limit)
+        budget = min(HISTORY, room - min(asked, room // 2))  # half the room is for what was said, at most
         if kept and sum(lengths) <= budget:
             batcher.extend(np.concatenate([end, user]), start=start)
-            return
-        state.turns = kept = kept[window(lengths, budget // 2) :]
-        rows = [system, *(part for turn in kept for part in (turn, end)), user]
-        batcher.begin(np.concatenate(rows), public=len(system), salt=state.salt, start=start)
+        else:
+            # Well below what there is room for, so that it is rare; but rather the last turn than none.
+            first = min(window(lengths, budget // 2), window(lengths[-1:], budget) + len(kept[:-1]))
+            state.turns, lengths = list(kept[first:]), lengths[first:]
+            rows = [system, *(part for turn in state.turns for part in (turn, end)), user]
+            batcher.begin(np.concatenate(rows), public=len(system), salt=state.salt, start=start)
+        now.limit = min(asked, room - sum(lengths))
+        now.begun = True
 
     def _land(self, state: _Stream, outcome: Codes | Stop) -> None:
         """Take a frame of a stream, or why there is none."""
@@ -267,10 +275,12 @@ class DualARModel:
             now.frames.append(outcome)
             if len(now.frames) >= now.limit:
                 self._stop(state, now)
+                asked = state.options.sampling.max_new_tokens == now.limit
                 self._fail(
                     now,
-                    f"max_new_tokens: the text was not finished after {now.limit} frames "
-                    f"({now.limit * self._info.frame_seconds:.0f} s); raise it, or send less text at once",
+                    f"{'max_new_tokens' if asked else 'context'}: the text was not finished after {now.limit} "
+                    f"frames ({now.limit * self._info.frame_seconds:.0f} s); "
+                    f"{'raise it, or ' if asked else ''}send less text at once",
                 )
         elif outcome is Stop.END:
             self._stop(state, now)
@@ -340,5 +350,6 @@ class DualARModel:
         if last:
             state.now = None
             if now.user is not None:
-                state.turns.append(np.concatenate([now.user, self._prompts.frames(np.stack(now.frames, 1))]))
+                codes = np.array(now.frames, np.int64).reshape(-1, now.user.shape[1] - 1)  # there may be none
+                state.turns.append(np.concatenate([now.user, self._prompts.frames(codes.T)]))
         return Frame(pcm, words, last)

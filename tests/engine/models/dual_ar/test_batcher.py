@@ -317,9 +317,9 @@ def test_settings_out_of_range_are_told_at_once_and_change_nothing() -> None:
     crowd.begin(0, prompt(3), 3)
     crowd.run(4)
     wrong = Sampling(temperature=-1.0)
-    with pytest.raises(ValueError, match="temperature is -1.0"):
+    with pytest.raises(ValueError, match="temperature is -1"):
         shared.begin(prompt(7), public=0, salt=b"b", start=Start(1, wrong, 7))
-    with pytest.raises(ValueError, match="temperature is -1.0"):
+    with pytest.raises(ValueError, match="temperature is -1"):
         shared.extend(prompt(7), start=Start(0, wrong, 7))
     crowd.run(4)
     assert np.array_equal(said(crowd, 0, 8), alone(3, 8))

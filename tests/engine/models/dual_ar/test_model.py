@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.errors import SpeechError
 from engine.models.dual_ar import DualARModel
 from engine.models.dual_ar.batcher import Batcher, Stop
 from engine.models.dual_ar.config import Layout
+from engine.models.dual_ar.pages import Positions
 from engine.speech import Pcm, Sampling, Segment, StreamId, StreamOptions
 from tests.engine.models.dual_ar.babble import FRAME, RATE, Speaking, model
 
@@ -16,9 +18,8 @@ TEXT = "The parrot sat on the mast."
 
 
 def options(voice: str = "default", *more: str, seed: int = 1, **others: object) -> StreamOptions:
-    sampling = Sampling(
-        seed=seed, **{name: others.pop(name) for name in ("max_new_tokens",) if name in others}
-    )  # type: ignore[arg-type]
+    names = ("max_new_tokens", "temperature", "repetition_penalty")
+    sampling = Sampling(seed=seed, **{name: others.pop(name) for name in names if name in others})  # type: ignore[arg-type]
     return StreamOptions((voice, *more), sampling=sampling, **others)  # type: ignore[arg-type]
 
 
@@ -217,6 +218,81 @@ def test_what_goes_wrong_in_a_row_is_told_to_its_stream_alone(
     for stream in (1, 2):
         made.release(StreamId(stream))
     assert made._batcher.pool.used == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"temperature": -1.0}, "temperature is -1"),
+        ({"repetition_penalty": 1e-50}, "repetition_penalty is 1e-50"),
+        ({"max_new_tokens": -5}, "max_new_tokens is -5"),
+    ],
+)
+def test_settings_out_of_range_end_one_stream(
+    babble: DualARModel, alone: Pcm, wrong: dict[str, object], reason: str
+) -> None:
+    speaking = Speaking(babble)
+    speaking.say(71, TEXT, options())
+    speaking.step()
+    try:
+        speaking.say(72, TEXT, options(**wrong))  # type: ignore[arg-type]
+    except SpeechError as error:
+        speaking.errors[StreamId(72)] = error
+    speaking.finish()
+    assert reason in str(speaking.errors[StreamId(72)])
+    np.testing.assert_allclose(speaking.heard(71), alone, atol=1e-4)
+    for stream in (71, 72):
+        babble.release(StreamId(stream))
+
+
+def test_text_without_letters_may_be_no_speech_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = model()
+    speaking = Speaking(made)
+    land = Batcher.land
+    with monkeypatch.context() as patched:
+        patched.setattr(Batcher, "land", lambda self, flight: dict.fromkeys(land(self, flight), Stop.END))
+        for _ in range(2):
+            speaking.say(1, "!!!", options())
+            speaking.finish()
+    assert not speaking.errors
+    assert not len(speaking.heard(1))
+    speaking.say(1, TEXT, options())
+    speaking.finish()
+    state = made._streams[StreamId(1)]
+    assert [bool(turn[:, 1:].any()) for turn in state.turns] == [False, False, True]
+    # What the turns are is what the context holds, but for what joins them.
+    turns = sum(len(turn) for turn in state.turns) + 2 * len(made._prompts.end_of_turn())
+    assert state.system is not None
+    assert made._batcher.length(state.slot) == len(state.system) + turns
+
+
+def test_whoever_asks_for_all_there_is_room_for_is_conditioned_on_the_past_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = model(context=768)
+    begun: list[Positions] = []
+    begin = Batcher.begin
+    monkeypatch.setattr(
+        Batcher, "begin", lambda self, rows, **how: (begun.append(rows), begin(self, rows, **how))
+    )
+    speaking, how = Speaking(made), options(max_new_tokens=0)
+    for turn in range(10):
+        speaking.say(1, f"Turn number {turn}.", how)
+        speaking.step()
+        state = made._streams[StreamId(1)]
+        assert state.now is not None
+        assert made._batcher.length(state.slot) + state.now.limit <= 768 + 1  # the first frame is there
+        speaking.finish()
+        assert not speaking.errors
+    assert 2 <= len(begun) <= 8
+    assert state.system is not None
+    assert all(len(rows) > 2 * len(state.system) for rows in begun[1:])
+    prompts = made._prompts
+    last = prompts.user(f"Turn number {9}.", None)
+    parts = [part for turn in state.turns for part in (turn, prompts.end_of_turn())][:-1]
+    context = made._batcher._contexts[state.slot]
+    assert len(last) < len(state.turns[-1])
+    assert np.array_equal(context.rows[: context.known], np.concatenate([state.system, *parts]))
 
 
 def test_a_cloned_voice_speaks_otherwise_and_the_same_each_time(voices: Path) -> None:
