@@ -1,6 +1,5 @@
 """A model of S2-Pro's family behind the real wires. Its weights are random: it says noise, made as speech is."""
 
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -101,14 +100,12 @@ def test_several_streams_at_once_in_every_format_and_voice(babbling: Running, sa
         responses = list(
             threads.map(lambda request: post(babbling, format=request[0], reference_id=request[1]), wanted)
         )
+    heard = {}
     for (format_, _), response in zip(wanted, responses, strict=True):
         assert response.status_code == 200, response.text
-        speech(response.content, format_)
+        heard[format_] = speech(response.content, format_)
     assert {options.voices for _, options in said} == {("default",), ("low",), ("high",)}
-
-
-def test_the_sound_has_all_of_its_44_kilohertz(babbling: Running) -> None:
-    power = np.abs(np.fft.rfft(speech(post(babbling).content))) ** 2
+    power = np.abs(np.fft.rfft(heard["wav"])) ** 2
     assert (
         power[len(power) * 13 // 22 :].sum() > 1e-3 * power.sum()
     )  # above 13 kHz, where 24 kHz have nothing
@@ -158,28 +155,24 @@ async def test_a_flush_speaks_a_cancel_ends_and_the_socket_goes_on(babbling: Run
         speech(b"".join(live.heard))
 
 
-@pytest.mark.parametrize("condition", [True, False])
-def test_a_stream_speaks_on_with_and_without_its_past(client: FishAudio, said: Said, condition: bool) -> None:
-    def text() -> Iterator[Any]:
-        yield "One. "
-        yield FlushEvent()
-        yield "Two."
+def test_streams_speak_on_with_and_without_their_past(client: FishAudio, said: Said) -> None:
+    def speak(condition: bool) -> None:
+        def text() -> Iterator[Any]:
+            yield "One. "
+            yield FlushEvent()
+            yield "Two."
 
-    config = TTSConfig(format="wav", condition_on_previous_chunks=condition)
-    speech(b"".join(client.tts.stream_websocket(text(), config=config)))
-    assert [segment.text for segment, _ in said] == ["One.", "Two."]
-    assert {options.condition_on_previous for _, options in said} == {condition}
+        config = TTSConfig(format="wav", condition_on_previous_chunks=condition)
+        speech(b"".join(client.tts.stream_websocket(text(), config=config)))
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(speak, (True, False)))
+    for condition in (True, False):
+        own = [segment.text for segment, options in said if options.condition_on_previous is condition]
+        assert own == ["One.", "Two."]
 
 
 # -- text ---------------------------------------------------------------------------------------------
-
-
-def test_tags_and_digits_reach_the_model_as_they_were_written(babbling: Running, said: Said) -> None:
-    text = "[laughing] **Das** kostet 3,50 €, am 5. März. [pause 1.5s] Ja! <|im_end|>"
-    assert post(babbling, text=text).status_code == 200
-    spoken = " ".join(segment.text for segment, _ in said)
-    assert spoken.startswith("[laughing] Das kostet 3,50 €, am 5. März. [pause 1.5s] Ja!")
-    assert "<|" not in spoken
 
 
 def events(response: httpx.Response) -> list[dict[str, Any]]:
@@ -198,11 +191,16 @@ def times(events: Sequence[dict[str, Any]]) -> list[tuple[str, float, float]]:
     ]
 
 
-def test_words_are_timed_in_their_order_and_tags_are_none(babbling: Running) -> None:
-    text = f"[whispers] {TEXT} It costs 3 pounds."
+def test_tags_and_digits_reach_the_model_and_words_are_timed_in_their_order(
+    babbling: Running, said: Said
+) -> None:
+    text = "[laughing] **Das** kostet 3,50 €, am 5. März. [pause 1.5s] Ja! <|im_end|>"
     heard = events(post(babbling, "/v1/tts/stream/with-timestamp", text=text, format="pcm"))
+    spoken = " ".join(segment.text for segment, _ in said)
+    assert spoken.startswith("[laughing] Das kostet 3,50 €, am 5. März. [pause 1.5s] Ja!")
+    assert "<|" not in spoken
     words = times(heard)
-    assert [word for word, _, _ in words] == re.sub(r"\[\w+\] ", "", text).split()
+    assert [word for word, _, _ in words][:7] == ["Das", "kostet", "3,50", "am", "5.", "März.", "Ja!"]
     moments = [moment for _, start, end in words for moment in (start, end)]
     assert moments == sorted(moments)
     assert moments[-1] <= sum(len(event["audio_base64"]) for event in heard) * 3 / 4 / 2 / 44_100 + 0.1
