@@ -19,6 +19,11 @@ NO_VOICE = "default"
 TRANSCRIPTS = (".txt", ".lab")
 """Endings of the file that holds what is said in the recording of the same name."""
 
+LONGEST = 120.0
+"""Seconds of recordings that a voice is learned from: more says little more, and takes memory to encode (some
+4 GB for so many) and room in every prompt.
+"""
+
 Codes = npt.NDArray[np.int64]
 
 _log = logging.getLogger(__name__)
@@ -110,8 +115,14 @@ class Voices:
         return codes
 
     def learn(self, voice: str, references: Sequence[Reference]) -> None:
-        """Encode the recordings of a new voice and keep the codes. Waits for it; from any thread."""
-        codes = self._thread.submit(self._encode_all, voice, tuple(references))
+        """Encode the recordings of a new voice and keep the codes. Waits for it; from any thread.
+
+        Raises :class:`SpeechError` if the first is longer than :data:`LONGEST`; those beyond it are left out.
+        """
+        fitting = _fitting(references)
+        if len(fitting) < len(references):
+            _log.info("voice %r: %d of %d recordings are enough", voice, len(fitting), len(references))
+        codes = self._thread.submit(self._encode_all, voice, fitting)
         codes.result()
         self._codes[voice] = codes
 
@@ -135,6 +146,18 @@ class Voices:
         frames = sum(codes.shape[1] for _, codes in encoded)
         _log.info("voice %r: %d recordings, %d frames", voice, len(encoded), frames)
         return tuple(encoded)
+
+
+def _fitting(references: Sequence[Reference]) -> tuple[Reference, ...]:
+    """The first of them, for :data:`LONGEST` seconds at most."""
+    ends = np.cumsum([len(reference.pcm) / reference.sample_rate for reference in references])
+    count = int(np.searchsorted(ends, LONGEST, side="right"))
+    if not count:
+        raise SpeechError(
+            f"the recording is {ends[0]:.0f} s long; this model takes up to {LONGEST:.0f} s of a voice, "
+            "and 10 to 30 are enough"
+        )
+    return tuple(references[:count])
 
 
 def speakers(voices: Sequence[tuple[tuple[str, Codes], ...]]) -> list[ReferenceCodes]:
