@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
@@ -80,15 +81,29 @@ class Database:
         """A session in one transaction, which is committed at the end, and rolled back after an exception.
 
         On SQLite it is the only writer from its beginning on: what it read still holds when it writes.
+        Raises :class:`StoreError` if the database is not to be had.
         """
-        async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+        async with self._transaction(self._engine) as session:
             yield session
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        """A session that only reads, and waits for no writer."""
-        async with AsyncSession(self._reader, expire_on_commit=False) as session, session.begin():
+        """A session that only reads, and waits for no writer. Raises as :meth:`session` does."""
+        async with self._transaction(self._reader) as session:
             yield session
+
+    @contextlib.asynccontextmanager
+    async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+        try:
+            async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+                try:
+                    await session.connection()
+                except OSError as error:
+                    raise StoreError(f"the database {self.url} cannot be reached: {error}") from error
+                yield session
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            reason = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+            raise StoreError(f"the database {self.url} cannot be used: {reason}") from error
 
     async def close(self) -> None:
         """Close all connections."""
