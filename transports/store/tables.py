@@ -1,6 +1,7 @@
 """Imports every room's tables, so that ``Base.metadata`` is complete: migrations are checked against it."""
 
 from transports.accounts import tables as accounts
+from transports.jobs import tables as jobs
 from transports.store.base import Base
 
-__all__ = ["Base", "accounts"]
+__all__ = ["Base", "accounts", "jobs"]
