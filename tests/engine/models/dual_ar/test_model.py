@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import SpeechError
 from engine.models.dual_ar import DualARModel
-from engine.models.dual_ar.batcher import Batcher, Stop
+from engine.models.dual_ar.batcher import Batcher, Codes, Flight, Stop
 from engine.models.dual_ar.config import Layout
 from engine.models.dual_ar.pages import Positions
 from engine.speech import Pcm, Sampling, Segment, StreamId, StreamOptions
@@ -249,8 +249,14 @@ def test_text_without_letters_may_be_no_speech_at_all(monkeypatch: pytest.Monkey
     made = model()
     speaking = Speaking(made)
     land = Batcher.land
+
+    def ended(self: Batcher, flight: Flight) -> dict[int, Codes | Stop]:
+        if flight.download is not None:
+            flight.download.wait()[:, 0] = self._model.config.end_token
+        return land(self, flight)
+
     with monkeypatch.context() as patched:
-        patched.setattr(Batcher, "land", lambda self, flight: dict.fromkeys(land(self, flight), Stop.END))
+        patched.setattr(Batcher, "land", ended)
         for _ in range(2):
             speaking.say(1, "!!!", options())
             speaking.finish()
