@@ -1,0 +1,1 @@
+"""The voice library: recordings that models learn voices from."""
