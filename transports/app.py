@@ -17,9 +17,12 @@ from engine import Engine, EngineError, SpeechModel
 from engine.audio import AudioStream, Container, output_format
 from realtime import Encoders
 from transports import errors, fish, openai, ops, web
+from transports.accounts import Accounts
+from transports.accounts.auth import is_loopback
+from transports.accounts.wallet import router as wallet_router
 from transports.services import Services
 from transports.settings import Settings
-from transports.store import Blobs, Database, database_url
+from transports.store import Blobs, Database, StoreError, database_url
 from transports.version import VERSION
 
 # Encoding is short bursts of C code that release the GIL; more threads than this only contend for it.
@@ -84,11 +87,18 @@ def create_app(
         blobs = Blobs(settings.blobs_url or settings.data / "blobs")
         await database.start()
         await blobs.start()
+        accounts = Accounts(
+            database,
+            settings.prices,
+            open_to_all=settings.open_to_all,
+            open_without_keys=is_loopback(settings.host),
+        )
+        accounts.start()
         with (
             ThreadPoolExecutor(ENCODER_THREADS, "parrotfish-encoder") as live,
             ThreadPoolExecutor(1, "parrotfish-download") as download,
         ):
-            app.state.services = Services(settings, engine, Encoders(live, download), database, blobs)
+            app.state.services = Services(settings, engine, Encoders(live, download), database, blobs, accounts)
             loading = asyncio.create_task(load(engine, live))
             loading.add_done_callback(loaded)
             await answer_once(app)
@@ -98,6 +108,7 @@ def create_app(
                 with contextlib.suppress(Exception):  # was reported when it happened
                     await loading
                 await engine.stop()
+                await accounts.close()
                 await database.close()
 
     app = FastAPI(
@@ -119,9 +130,10 @@ def create_app(
     app.include_router(fish.live_router)
     app.include_router(openai.models_router)
     app.include_router(openai.speech_router)
+    app.include_router(wallet_router)
     app.include_router(ops.health_router)
     app.include_router(web.router)
     on_error = errors.handler(dict.fromkeys(openai.PREFIXES, openai.tell))
-    for kind in (errors.RequestError, EngineError, HTTPException, Exception):
+    for kind in (errors.RequestError, EngineError, StoreError, HTTPException, Exception):
         app.add_exception_handler(kind, on_error)
     return app

@@ -1,6 +1,7 @@
 """How errors are told over HTTP: ``{"message", "status"}`` as in the Fish Audio API, or in a dialect's shape."""
 
 import dataclasses
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from math import ceil
 from reprlib import Repr
@@ -10,6 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from engine import EngineError, EngineStopped, Overloaded, UnknownVoice
+from transports.store import StoreError
+
+log = logging.getLogger(__name__)
 
 
 class RequestError(Exception):
@@ -56,6 +60,8 @@ Teller = Callable[[Failure], Response]
 def failure(error: Exception) -> Failure:
     """What may be said of an error. Of a bug nothing: the log has the details."""
     match error:
+        case RequestError(status=401):
+            return Failure(str(error), 401, {"WWW-Authenticate": "Bearer"})
         case RequestError():
             return Failure(str(error), error.status, _retry(error.retry_after), error.field)
         case UnknownVoice():
@@ -66,6 +72,9 @@ def failure(error: Exception) -> Failure:
             return Failure(str(error), 503, _retry(1))
         case EngineError():
             return Failure(str(error), 500)
+        case StoreError():  # its text is for the operator
+            log.error("%s", error)
+            return Failure("the database cannot be used now", 503, _retry(1))
         case HTTPException():
             return Failure(error.detail, error.status_code, error.headers or {})
         case _:

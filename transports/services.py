@@ -7,6 +7,7 @@ from starlette.requests import HTTPConnection
 
 from engine import Engine
 from realtime import Encoders, Session, Speaker
+from transports.accounts import Accounts
 from transports.settings import Settings
 from transports.store import Blobs, Database
 
@@ -20,6 +21,7 @@ class Services:
     encoders: Encoders
     database: Database
     blobs: Blobs
+    accounts: Accounts
     speakers: WeakSet[Speaker] = field(default_factory=WeakSet)
 
     def speaker(self) -> Speaker:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine import EngineConfig
+from transports.accounts import Prices
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -36,6 +37,8 @@ class Settings:
     server from a browser.
     ``data`` is the folder of all that is kept; the database may be elsewhere (``database_url``, postgresql:// or
     sqlite://), and so may audio and pictures (``blobs_url``, such as s3://bucket/prefix).
+    Accounts that are limited pay ``prices``. Only ``open_to_all``, or on the loopback interface while there is no
+    API key at all, is anybody served who has none.
     """
 
     host: str = "127.0.0.1"
@@ -52,3 +55,5 @@ class Settings:
     data: Path = field(default_factory=default_data)
     database_url: str | None = field(default=None, repr=False)
     blobs_url: str | None = None
+    prices: Prices = field(default_factory=Prices)
+    open_to_all: bool = False
