@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message
 from engine import Engine, EngineError, SpeechModel
 from engine.audio import AudioStream, Container, output_format
 from realtime import Encoders
+from realtime.ears import Ears, HearingError
 from transports import errors, fish, openai, ops, web
 from transports.accounts import Accounts
 from transports.accounts.auth import is_loopback
@@ -33,14 +34,16 @@ _FIRST = (
     ("http", "POST", "/v1/tts"),
     ("http", "POST", "/v1/tts/stream/with-timestamp"),
     ("http", "POST", "/v1/audio/speech"),
+    ("http", "POST", "/v1/asr"),
     ("websocket", "GET", "/v1/tts/live"),
     ("websocket", "GET", "/v1/tts/live/with-timestamp"),
 )
 CONTAINERS: tuple[Container, ...] = get_args(Container)
 
 
-async def load(engine: Engine, encoders: Executor) -> None:
+async def load(engine: Engine, ears: Ears, encoders: Executor) -> None:
     """Start the engine, and meanwhile open every encoder once, which is slower the first time."""
+    await ears.start()  # first: the engine measures what the machine can do
     loop = asyncio.get_running_loop()
     await asyncio.gather(
         engine.start(), *(loop.run_in_executor(encoders, _encode_once, kind) for kind in CONTAINERS)
@@ -83,6 +86,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = Engine(make_model, settings.engine)
+        ears = Ears(settings.asr.load if settings.asr else None, settings.ears)
         database = Database(database_url(settings.database_url, settings.data))
         blobs = Blobs(settings.blobs_url or settings.data / "blobs")
         await database.start()
@@ -98,8 +102,10 @@ def create_app(
             ThreadPoolExecutor(ENCODER_THREADS, "parrotfish-encoder") as live,
             ThreadPoolExecutor(1, "parrotfish-download") as download,
         ):
-            app.state.services = Services(settings, engine, Encoders(live, download), database, blobs, accounts)
-            loading = asyncio.create_task(load(engine, live))
+            app.state.services = Services(
+                settings, engine, Encoders(live, download), database, blobs, accounts, ears
+            )
+            loading = asyncio.create_task(load(engine, ears, live))
             loading.add_done_callback(loaded)
             await answer_once(app)
             try:
@@ -108,6 +114,7 @@ def create_app(
                 with contextlib.suppress(Exception):  # was reported when it happened
                     await loading
                 await engine.stop()
+                await ears.close()
                 await accounts.close()
                 await database.close()
 
@@ -128,12 +135,13 @@ def create_app(
         )
     app.include_router(fish.http_router)
     app.include_router(fish.live_router)
+    app.include_router(fish.asr_router)
     app.include_router(openai.models_router)
     app.include_router(openai.speech_router)
     app.include_router(wallet_router)
     app.include_router(ops.health_router)
     app.include_router(web.router)
     on_error = errors.handler(dict.fromkeys(openai.PREFIXES, openai.tell))
-    for kind in (errors.RequestError, EngineError, StoreError, HTTPException, Exception):
+    for kind in (errors.RequestError, EngineError, HearingError, StoreError, HTTPException, Exception):
         app.add_exception_handler(kind, on_error)
     return app

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from engine import EngineError, EngineStopped, Overloaded, UnknownVoice
 from transports.store import StoreError
+from realtime import ears
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,18 @@ def failure(error: Exception) -> Failure:
             return Failure(str(error), 503, _retry(1))
         case EngineError():
             return Failure(str(error), 500)
+        case ears.UnknownLanguage():
+            return Failure(f"language: {error}", 400, field="language")
+        case ears.Unhearable():
+            return Failure(f"audio: {error}", 400, field="audio")
+        case ears.TooMuchAudio():
+            return Failure(f"audio: {error}", 413, field="audio")
+        case ears.HearingOverloaded():
+            return Failure(str(error), 503, _retry(error.retry_after))
+        case ears.HearingOff():
+            return Failure(str(error), 501)
+        case ears.HearingError():
+            return Failure(str(error), 502)
         case StoreError():  # its text is for the operator
             log.error("%s", error)
             return Failure("the database cannot be used now", 503, _retry(1))

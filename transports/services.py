@@ -7,6 +7,7 @@ from starlette.requests import HTTPConnection
 
 from engine import Engine
 from realtime import Encoders, Session, Speaker
+from realtime.ears import Ears
 from transports.accounts import Accounts
 from transports.settings import Settings
 from transports.store import Blobs, Database
@@ -22,6 +23,7 @@ class Services:
     database: Database
     blobs: Blobs
     accounts: Accounts
+    ears: Ears
     speakers: WeakSet[Speaker] = field(default_factory=WeakSet)
 
     def speaker(self) -> Speaker:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine import EngineConfig
+from realtime.ears import EarsConfig, RecogniserChoice
 from transports.accounts import Prices
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -37,8 +38,7 @@ class Settings:
     server from a browser.
     ``data`` is the folder of all that is kept; the database may be elsewhere (``database_url``, postgresql:// or
     sqlite://), and so may audio and pictures (``blobs_url``, such as s3://bucket/prefix).
-    Accounts that are limited pay ``prices``. Only ``open_to_all``, or on the loopback interface while there is no
-    API key at all, is anybody served who has none.
+    ``asr`` is the recogniser of speech, None for a server without, and ``ears`` how much of it there may be.
     """
 
     host: str = "127.0.0.1"
@@ -57,3 +57,5 @@ class Settings:
     blobs_url: str | None = None
     prices: Prices = field(default_factory=Prices)
     open_to_all: bool = False
+    asr: RecogniserChoice | None = field(default_factory=RecogniserChoice)
+    ears: EarsConfig = field(default_factory=EarsConfig)

@@ -1,5 +1,6 @@
 """Hearing: audio in, words out, with whichever recogniser there is."""
 
+from realtime.ears.choice import RecogniserChoice
 from realtime.ears.ears import Ears, EarsConfig
 from realtime.ears.recogniser import (
     HEARING_RATE,
@@ -25,6 +26,7 @@ __all__ = [
     "HearingOff",
     "HearingOverloaded",
     "Recogniser",
+    "RecogniserChoice",
     "RecogniserFailed",
     "RecogniserInfo",
     "TooMuchAudio",

@@ -1,6 +1,7 @@
 """The Fish Audio API: HTTP text-to-speech and the live WebSocket."""
 
+from transports.fish.asr import router as asr_router
 from transports.fish.http import router as http_router
 from transports.fish.live import router as live_router
 
-__all__ = ["http_router", "live_router"]
+__all__ = ["asr_router", "http_router", "live_router"]
