@@ -1,9 +1,20 @@
-"""The least time that a frame can take: weights and keys read once, products at the device's full speed."""
+"""The least time that a frame can take: weights and keys read once, products at the device's full speed.
 
+``python -m benchmarks.engine.floor [--bandwidth TB/s] [--peak TFLOP/s]`` prints it for S2-Pro in bfloat16.
+"""
+
+import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from engine.models.dual_ar.config import DualARConfig, TransformerConfig
+from engine.models.dual_ar.config import DualARConfig, Layout, TransformerConfig
+from engine.models.dual_ar.presets import Scale, preset
+
+_H200 = (4.3, 788.0)  # TB/s of a large copy, TFLOP/s of a large product, as they were measured
+_BATCHES = (1, 8, 16, 64, 128, 256)
+_CONTEXT = 1000
+_FRAME_SECONDS = 2048 / 44_100
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +97,27 @@ def _layers(config: TransformerConfig) -> int:
     width = config.heads * config.head_dim
     attention = config.dim * (config.heads + 2 * config.kv_heads) * config.head_dim + width * config.dim
     return config.layers * (attention + 3 * config.dim * config.ffn)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the floor of a decode step by batch: as the plain arithmetic has it, and as we compute a frame."""
+    parser = argparse.ArgumentParser("python -m benchmarks.engine.floor")
+    parser.add_argument("--bandwidth", type=float, default=_H200[0], help="TB/s (4.3, an H200's)")
+    parser.add_argument("--peak", type=float, default=_H200[1], help="TFLOP/s (788, an H200's)")
+    options = parser.parse_args(arguments)
+    speed = Speed(1e12 * options.bandwidth, 1e12 * options.peak)
+    config = preset(Layout.S2_PRO, Scale.FULL)
+    plain, ours = Floor.of(config, 2, whole_head=True, merged=False), Floor.of(config, 2)
+    print(
+        f"weights a frame reads: {plain.weights / 1e9:.2f} GB plainly, {ours.weights / 1e9:.2f} GB as we do it"
+    )
+    print(f"{'batch':>5} {'plain ms':>9} {'our ms':>9} {'RTF':>6}")
+    for batch in _BATCHES:
+        plainly, least = (floor.decode(speed, batch, _CONTEXT) for floor in (plain, ours))
+        print(f"{batch:5} {1e3 * plainly:9.2f} {1e3 * least:9.2f} {least / _FRAME_SECONDS:6.3f}")
+    for positions in (60, 400, 1024):
+        print(f"{positions} positions of a prompt: {1e3 * ours.prefill(speed, positions):.2f} ms")
+
+
+if __name__ == "__main__":
+    main()
