@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from engine import EngineError, SpeechError
 from realtime import Audio, Finished, Speaker, SpeechRequest
+from transports.accounts import Admission, Caller, Kind
 from transports.errors import RequestError
 from transports.services import Services
 
@@ -34,18 +35,19 @@ class Speech:
     The iteration raises EngineError if the speech ends before the text does.
     """
 
-    def __init__(self, request: SpeechRequest, speaker: Speaker) -> None:
+    def __init__(self, request: SpeechRequest, speaker: Speaker, admission: Admission) -> None:
         self.request = request
         self._speaker = speaker
+        self._admission = admission
         self._first: list[Audio] = []
 
     @classmethod
     async def begin(
-        cls, services: Services, request: SpeechRequest, text: str, field: str = "text"
+        cls, services: Services, caller: Caller, request: SpeechRequest, text: str, field: str = "text"
     ) -> "Speech":
         """Begin to speak ``text``, which the client calls ``field``; returns with the first audio.
 
-        Raises RequestError or EngineError for what cannot be spoken.
+        The caller pays for it, unless nothing of it can be spoken. Raises RequestError or EngineError.
         """
         if not text:
             raise RequestError(f"{field}: got ''; expected something to speak", field=field)
@@ -53,8 +55,10 @@ class Speech:
             raise RequestError(
                 f"{field}: got {len(text)} characters; expected at most {limit}", 413, field=field
             )
-        speech = cls(request, services.speaker())
+        admission = await services.accounts.admit(caller, Kind.TTS)
+        speech = cls(request, services.speaker(), admission)
         try:
+            await admission.take(len(text.encode(errors="replace")))
             speech._speaker.start(request)
             speech._speaker.text(text)
             speech._speaker.stop()
@@ -63,6 +67,7 @@ class Speech:
                 if audio.data:
                     break
         except BaseException:
+            admission.refund()
             speech.close()
             raise
         return speech
@@ -76,6 +81,7 @@ class Speech:
     def close(self) -> None:
         """Say no more, and free everything. Idempotent."""
         self._speaker.disconnect()
+        self._admission.close()
 
     async def _audio(self) -> AsyncIterator[Audio]:
         async for _, event, _ in self._speaker:

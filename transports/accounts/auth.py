@@ -3,8 +3,9 @@
 import ipaddress
 import logging
 import re
-from typing import Final
+from typing import Annotated, Final
 
+from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from transports.accounts.accounts import Caller
@@ -23,6 +24,10 @@ async def authenticate(connection: HTTPConnection) -> Caller:
     The key is taken from ``Authorization: Bearer``; for a WebSocket else from its subprotocols or ``?token=``.
     """
     return await services_of(connection).accounts.authenticate(_token(connection))
+
+
+Authenticated = Annotated[Caller, Depends(authenticate)]
+"""The caller, as a parameter of an endpoint."""
 
 
 def _token(connection: HTTPConnection) -> str | None:

@@ -135,7 +135,7 @@ class _Books(NamedTuple):
         return self._in_package + floor((self.usage.cost_micros + self.account.credit_micros) / self.price)
 
     def pay(self, units: int) -> None:
-        """Make it ``units`` that are paid for, first by the package, then by credit; what is too much goes back."""
+        """Make it ``units`` that are paid for, by the package, then by credit; what is too much goes back."""
         usage = self.usage
         if self.account.limited:
             from_package = min(units, self._in_package)

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from sqlalchemy import select
 
-from transports.accounts.accounts import Caller
-from transports.accounts.auth import authenticate
+from transports.accounts.auth import Authenticated
 from transports.accounts.tables import MICROS, Account, Package
 from transports.errors import RequestError
 from transports.services import services_of
@@ -19,7 +18,7 @@ router = APIRouter(prefix="/wallet/{user_id}", tags=["wallet"])
 ENDLESS = Decimal(999_999_999)
 
 
-async def _owner(user_id: str, caller: Annotated[Caller, Depends(authenticate)]) -> str:
+async def _owner(user_id: str, caller: Authenticated) -> str:
     """The account whose wallet it is: ``self``, or the caller's own id."""
     if user_id not in ("self", caller.account):
         raise RequestError("user_id: this wallet belongs to somebody else; expected self", 403)

@@ -7,6 +7,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from realtime import Audio
+from transports.accounts import Caller
+from transports.accounts.auth import Authenticated
 from transports.fish.schema import TTSRequest, parse_body, speech_request
 from transports.fish.timestamps import Alignment
 from transports.services import services_of
@@ -30,16 +32,16 @@ _EVENTS = {
 
 
 @router.post("/v1/tts", summary="Text to speech", openapi_extra=_BODY | _AUDIO)
-async def text_to_speech(request: Request) -> Response:
+async def text_to_speech(request: Request, caller: Authenticated) -> Response:
     """Speak a text. The response begins with the first audio; an error before that is a JSON answer."""
-    speech = await _speech(request)
+    speech = await _speech(request, caller)
     return SpeechResponse(speech, speech.request.output.mime, lambda audio: audio.data)
 
 
 @router.post(
     "/v1/tts/stream/with-timestamp", summary="Text to speech with word times", openapi_extra=_BODY | _EVENTS
 )
-async def text_to_speech_with_timestamps(request: Request) -> Response:
+async def text_to_speech_with_timestamps(request: Request, caller: Authenticated) -> Response:
     """Speak a text as server-sent events, each with audio and the words of its chunk so far."""
     alignment = Alignment()
 
@@ -49,13 +51,13 @@ async def text_to_speech_with_timestamps(request: Request) -> Response:
         fields = {"audio_base64": b64encode(audio.data).decode()} | alignment.snapshot(audio)
         return b"data: " + orjson.dumps(fields) + b"\n\n"
 
-    return SpeechResponse(await _speech(request), "text/event-stream", event)
+    return SpeechResponse(await _speech(request, caller), "text/event-stream", event)
 
 
-async def _speech(request: Request) -> Speech:
+async def _speech(request: Request, caller: Caller) -> Speech:
     """The request's text, which is being spoken."""
     services = services_of(request)
     body = await read_body(request, services.settings.max_message_bytes)
     wire = parse_body(body, request.headers.get("content-type", ""))
     speech = speech_request(wire, services.engine.info, services.settings.voice_aliases, paced=False)
-    return await Speech.begin(services, speech, wire.text)
+    return await Speech.begin(services, caller, speech, wire.text)

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from transports.accounts.auth import Authenticated
 from transports.errors import RequestError
 from transports.services import services_of
 
@@ -14,13 +15,13 @@ SPEECH_MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 
 
 @router.get("/v1/models", summary="List the models")
-async def list_models(request: Request) -> dict[str, Any]:
+async def list_models(request: Request, _: Authenticated) -> dict[str, Any]:
     """All models, in OpenAI's form."""
     return {"object": "list", "data": _models(request)}
 
 
 @router.get("/v1/models/{name:path}", summary="One model")
-async def get_model(name: str, request: Request) -> dict[str, Any]:
+async def get_model(name: str, request: Request, _: Authenticated) -> dict[str, Any]:
     """The model of this name; 404 if there is none."""
     for model in _models(request):
         if model["id"] == name:

@@ -15,6 +15,7 @@ from engine import ModelInfo, UnknownVoice
 from engine.audio import Container, output_format
 from realtime import Audio, SpeechRequest
 from realtime.tags import style_of
+from transports.accounts.auth import Authenticated
 from transports.errors import RequestError
 from transports.fields import JSON, check, decode
 from transports.fish.schema import TTSRequest, speech_request
@@ -64,14 +65,14 @@ _DOCUMENTED = {
 
 @router.post("/v1/audio/speech", summary="Text to speech, as OpenAI has it", openapi_extra=_DOCUMENTED)
 @router.post("/compat/v1/audio/speech", include_in_schema=False)  # where Fish Audio has it
-async def create_speech(request: Request) -> Response:
+async def create_speech(request: Request, caller: Authenticated) -> Response:
     """Speak ``input``. The response begins with the first audio; an error before that is a JSON answer."""
     services = services_of(request)
     body = await read_body(request, services.settings.max_message_bytes)
     fields = decode(body, request.headers.get("content-type", ""), JSON)
     wire = check(OpenAISpeechRequest, fields)
     with _our_names():
-        speech = await Speech.begin(services, _translated(wire, services), wire.input)
+        speech = await Speech.begin(services, caller, _translated(wire, services), wire.input)
     if wire.stream_format == "audio":
         return SpeechResponse(speech, speech.request.output.mime, lambda audio: audio.data)
     return SpeechResponse(speech, "text/event-stream", _delta, end=_done(wire.input))
