@@ -1,10 +1,14 @@
 """Which recogniser an operator chose, and how it is loaded."""
 
+import os
 from dataclasses import dataclass
 
 from realtime.ears.recogniser import Recogniser
 
 KINDS = ("moonshine", "whisper", "openai")
+DEFAULT_WHISPER = "small"
+DEFAULT_URL = "https://api.openai.com/v1"
+DEFAULT_REMOTE = "whisper-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,7 @@ class RecogniserChoice:
     kind: str = "moonshine"
     model: str = ""
     url: str = ""
-    key_variable: str = ""
+    key_variable: str = "OPENAI_API_KEY"
 
     def load(self) -> Recogniser:
         """Load it, which may take seconds. Raises what is wrong with it."""
@@ -28,5 +32,15 @@ class RecogniserChoice:
                 from realtime.ears.moonshine import Moonshine
 
                 return Moonshine()
+            case "whisper":
+                from realtime.ears.whisper import Whisper
+
+                return Whisper(self.model or DEFAULT_WHISPER)
+            case "openai":
+                from realtime.ears.remote import Remote
+
+                return Remote(
+                    self.url or DEFAULT_URL, self.model or DEFAULT_REMOTE, os.environ.get(self.key_variable)
+                )
             case _:
                 raise ValueError(f"recogniser: got {self.kind!r}; expected one of {', '.join(KINDS)}")
