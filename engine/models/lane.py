@@ -53,12 +53,14 @@ class Download:
 class Lane:
     """Work on one device in the order in which it was given; other lanes run beside it.
 
-    On CUDA a lane is a stream: nothing here waits for the device, but for :meth:`Download.wait`.
+    On CUDA a lane is a stream: nothing here waits for the device, but for :meth:`Download.wait` and
+    :meth:`finish`. Of work that waits for room on the device, that of the lane of higher ``priority`` goes first.
+    What is made in one lane may be used in another only after :meth:`finish`.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, *, priority: int = 0) -> None:
         self.device = device
-        self._stream = _stream(device) if device.type == "cuda" else None
+        self._stream = _stream(device, priority) if device.type == "cuda" else None
 
     @contextmanager
     def work(self) -> Iterator[None]:
@@ -91,8 +93,9 @@ class Lane:
             self._stream.synchronize()
 
 
-def _stream(device: torch.device) -> "torch.cuda.Stream":
-    stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+def _stream(device: torch.device, priority: int) -> "torch.cuda.Stream":
+    # To CUDA the lower number goes first.
+    stream: torch.cuda.Stream = torch.cuda.Stream(device, priority=-priority)  # type: ignore[no-untyped-call]
     return stream
 
 
@@ -150,7 +153,13 @@ class Captured:
             self._function(*inputs)
         self._lane.finish()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, stream=torch.cuda.current_stream()):
+        # Thread-local: a voice may be encoded meanwhile, on a thread that takes memory as it likes.
+        with torch.cuda.graph(
+            graph,
+            pool=self._pool,
+            stream=torch.cuda.current_stream(),
+            capture_error_mode="thread_local",
+        ):
             output = self._function(*inputs)
         self._pool = self._pool or graph.pool()
         self._captures[key] = capture = _Capture(graph, inputs, output)

@@ -33,6 +33,7 @@ class KeyValues:
     ) -> None:
         shape = (config.layers, pages, page_size, config.kv_heads, config.head_dim)
         self.page_size = page_size
+        self.group = config.heads // config.kv_heads  # query heads that share a head of keys and values
         self.keys = torch.zeros(shape, device=device, dtype=dtype)
         self.values = torch.zeros(shape, device=device, dtype=dtype)
         self.tables = torch.zeros((slots, -(-context // page_size)), device=device, dtype=torch.int32)
@@ -87,7 +88,8 @@ class PagedCache:
             seen = torch.arange(self._pages.shape[1] * size, device=at.device)
             # Beyond the end stands what another stream left, perhaps NaN, which no mask takes away.
             self._written = (seen < self._end[:, None])[:, :, None, None]
-            self._mask = (seen <= at[:, :, None])[:, None]
+            hidden = (seen > at[:, :, None]).repeat(1, memory.group, 1)[:, None]
+            self._mask = torch.zeros_like(hidden, dtype=memory.keys.dtype).masked_fill_(hidden, -torch.inf)
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Keep ``k`` and ``v`` ``[N, T, KVH, D]``, answer ``q`` ``[N, T, H, D]`` causally."""
@@ -99,7 +101,10 @@ class PagedCache:
             return self._read(q[:, 0], keys, values, tables, self._slots, self._end)[:, None]
         k = torch.where(self._written, keys[self._pages].flatten(1, 2), 0.0)
         v = torch.where(self._written, values[self._pages].flatten(1, 2), 0.0)
-        attended = scaled_dot_product_attention(
-            q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=self._mask, enable_gqa=True
-        )
-        return attended.transpose(1, 2)
+        # The queries of a group as if they were further positions of one head: with grouped heads and a mask
+        # there is no fused kernel, and the one that takes their place holds all scores at once.
+        batch, new, _, width = q.shape
+        group = self._memory.group
+        rows = q.view(batch, new, -1, group, width).permute(0, 2, 3, 1, 4).flatten(2, 3)
+        attended = scaled_dot_product_attention(rows, k.transpose(1, 2), v.transpose(1, 2), self._mask)
+        return attended.view(batch, -1, group, new, width).permute(0, 3, 1, 2, 4).reshape(q.shape)

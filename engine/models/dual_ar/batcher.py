@@ -230,17 +230,27 @@ class Batcher:
         return landed
 
     def capture(self) -> None:
-        """Capture all graphs, so that no stream waits for it."""
-        slots = torch.tensor([self._model.nobody], device=self._lane.device)
+        """Capture all graphs, so that no stream waits for it, and take the memory that reading needs at most."""
         with self._lane.work():
+            slots = self._lane.upload(np.array([self._model.nobody]))
             self._decode.capture_all(slots)
-            hidden = self._read_rows(np.zeros((1, 1, 1 + self._model.config.codebooks), np.int64), slots)
+            hidden = self._read_nothing(1, 1, 1)
             self._draw.capture_all(hidden, slots, torch.zeros_like(slots))
+            if self.device.type == "cuda":
+                for rows in (self._draw.buckets[-1], 1):
+                    self._read_nothing(rows, max(1, self._budget // rows), self.longest)
         self._lane.finish()
 
-    def _read_rows(self, rows: Positions, slots: torch.Tensor) -> torch.Tensor:
-        start, counts = torch.zeros_like(slots), torch.ones_like(slots)
-        return self._model.read(self._lane.upload(rows), slots, start, counts, context=1)
+    def _read_nothing(self, rows: int, length: int, context: int) -> torch.Tensor:
+        """Have nobody read ``rows`` times ``length`` positions, at the end of ``context`` positions."""
+        columns = 1 + self._model.config.codebooks
+        return self._model.read(
+            self._lane.upload(np.zeros((rows, length, columns), np.int64)),
+            self._lane.upload(np.full(rows, self._model.nobody)),
+            self._lane.upload(np.full(rows, context - length)),
+            self._lane.upload(np.full(rows, length)),
+            context=context,
+        )
 
     def _life(self) -> int:
         self._lives += 1

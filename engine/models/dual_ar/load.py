@@ -35,6 +35,7 @@ _KV_ON_CPU = 1 << 30
 _READ_ON_CUDA, _READ_ON_CPU = 1024, 128  # positions read in a step: about as long as a frame takes
 _PREFILLS = 16  # of new segments in one step; more of them keep those that speak waiting
 _STREAMS_ON_CUDA, _STREAMS_ON_CPU = 64, 8
+_LM_PRIORITY, _CODEC_PRIORITY = 1, 2  # frames go before voices, what is heard now before what comes next
 _LOUDNESS = -20.0  # LUFS; what a voice really measures is heard as it speaks
 
 _log = logging.getLogger(__name__)
@@ -122,8 +123,15 @@ def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: tor
     graphs = options.graphs and cuda
     compiled = _compile if options.compile else None
 
-    lane = Lane(device)
-    vocoder = Vocoder(decoder, Lane(device), slots=slots, largest=streams, graphs=graphs, compiled=compiled)
+    lane = Lane(device, priority=_LM_PRIORITY)
+    vocoder = Vocoder(
+        decoder,
+        Lane(device, priority=_CODEC_PRIORITY),
+        slots=slots,
+        largest=streams,
+        graphs=graphs,
+        compiled=compiled,
+    )
     voices = Voices(
         read_voices(options.voices) if options.voices else {},
         lambda: _encode(folder, device),
@@ -242,8 +250,9 @@ def _pages(
 
 def _encode(folder: Path, device: torch.device) -> Callable[[Pcm], Codes]:
     """Load the codec's encoder, and give what turns samples into codes with it."""
-    encoder = load_encoder(folder, device, torch.float32)
     lane = Lane(device)
+    with lane.work():  # in the lane that uses them: its weights are computed, not just copied
+        encoder = load_encoder(folder, device, torch.float32)
 
     def encode(pcm: Pcm) -> Codes:
         with lane.work():
