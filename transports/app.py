@@ -109,9 +109,11 @@ def create_app(
             loading.add_done_callback(loaded)
             await answer_once(app)
             try:
-                yield
+                with contextlib.suppress(asyncio.CancelledError):  # a second signal: no reason for a traceback
+                    yield
             finally:
-                with contextlib.suppress(Exception):  # was reported when it happened
+                # What failed was reported when it happened; after a second signal it is cut short.
+                with contextlib.suppress(Exception, asyncio.CancelledError):
                     await loading
                 await engine.stop()
                 await ears.close()

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from engine import EngineState
 from transports.services import Services
 from transports.settings import Settings
 
@@ -89,6 +90,9 @@ class OperatorConsole:
 
     def draining(self, services: Services) -> None:
         """A signal came; what is being said is finished first."""
+        if services.engine.state is EngineState.LOADING:
+            self._console.print("stopping as soon as the model is loaded; press Ctrl-C again to stop now")
+            return
         count = services.engine.speaking_streams
         if not count:
             self._console.print("stopping")

@@ -3,7 +3,9 @@
 import contextlib
 import errno
 import logging
+import os
 import socket
+import sys
 from typing import get_args
 
 import click
@@ -138,6 +140,11 @@ def serve(
         server.serve_on(listener)
     finally:
         console.loaded()
+    if server.force_exit:
+        # A thread that is loading or computing would not survive the end of the interpreter.
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
     if isinstance(server.failure, click.ClickException):
         raise server.failure
     if server.failure is not None:

@@ -11,7 +11,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from engine.audio import decode
 from tests.hearing import transcribe, word_error_rate
-from tests.transports.cli.process import curl_line, read_rest, read_until, run, server
+from tests.transports.cli.process import curl_line, read_rest, read_until, run, server, started
 from transports.cli import main
 
 SENTENCE = "The harbour master said that the storm would be over by the evening."
@@ -107,6 +107,21 @@ def test_sigterm_finishes_what_is_being_said_and_takes_nothing_new():
         assert word_error_rate(SENTENCE, transcribe(*decode(audio))) < 0.15
         read_rest(process)
         assert process.wait(60) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+
+
+def test_signals_end_it_while_the_model_is_being_loaded(tmp_path):
+    (tmp_path / "hibari").mkdir()
+    (tmp_path / "hibari" / "__init__.py").write_text("import time\ntime.sleep(1000)\n")
+    with started("serve", "--port", "0", env={"PYTHONPATH": str(tmp_path)}) as process:
+        url = read_until(process, b"loading the voice ...\n").split()[0].decode()
+        while httpx.get(f"{url}/health", trust_env=False, timeout=60).status_code != 200:
+            pass  # it answers from the moment on at which it takes signals
+        process.send_signal(signal.SIGINT)
+        read_until(process, b"as soon as the model is loaded")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
         assert process.stderr is not None
         assert process.stderr.read() == b""
 
