@@ -1,7 +1,10 @@
 """Hearing: audio in, words out, with whichever recogniser there is."""
 
 from realtime.ears.choice import RecogniserChoice
+from realtime.ears.ear import Ear
 from realtime.ears.ears import Ears, EarsConfig
+from realtime.ears.listening import Final, Finalized, ListeningEvent, Partial
+from realtime.ears.phrases import VoiceStarted, VoiceStopped
 from realtime.ears.recogniser import (
     HEARING_RATE,
     HeardSegment,
@@ -19,12 +22,17 @@ from realtime.ears.recogniser import (
 
 __all__ = [
     "HEARING_RATE",
+    "Ear",
     "Ears",
     "EarsConfig",
+    "Final",
+    "Finalized",
     "HeardSegment",
     "HearingError",
     "HearingOff",
     "HearingOverloaded",
+    "ListeningEvent",
+    "Partial",
     "Recogniser",
     "RecogniserChoice",
     "RecogniserFailed",
@@ -33,4 +41,6 @@ __all__ = [
     "Transcript",
     "Unhearable",
     "UnknownLanguage",
+    "VoiceStarted",
+    "VoiceStopped",
 ]

@@ -1,12 +1,16 @@
 """Speech recognition for many callers: the asyncio face of one recogniser."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 from engine.audio import AudioReader, DecodeError, TooLong
-from realtime.ears.phrases import Phrase, Phrases
+from realtime.ears.ear import Ear
+from realtime.ears.listening import Listening
+from realtime.ears.phrases import Phrase, Phrases, hear
 from realtime.ears.recogniser import (
     HEARING_RATE,
     HeardSegment,
@@ -24,17 +28,22 @@ from realtime.ears.workers import Workers
 
 @dataclass(frozen=True, slots=True)
 class EarsConfig:
-    """``max_files`` are transcribed at a time, each of up to ``max_seconds``; more are refused."""
+    """``max_files`` are transcribed at a time, each of up to ``max_seconds``; more are refused.
+
+    So are more than ``max_streams`` live ones at a time. One of them may be ``max_stream_seconds`` long.
+    """
 
     max_files: int = 16
     max_seconds: float = 3600.0
+    max_streams: int = 16
+    max_stream_seconds: float = 4 * 3600.0
 
 
 class Ears:
-    """Hears files for callers on one event loop; started once, closed once.
+    """Hears files and live streams for callers on one event loop; started once, closed once.
 
     Nothing is decoded or recognised on the event loop. Files take turns, phrase by phrase, so that a long one
-    does not keep a short one waiting.
+    does not keep a short one waiting; live streams come first.
     """
 
     def __init__(self, make: Callable[[], Recogniser] | None, config: EarsConfig | None = None) -> None:
@@ -42,7 +51,9 @@ class Ears:
         self._make = make
         self._recogniser: Recogniser | None = None
         self._workers: Workers | None = None
-        self._files = 0
+        self._files = self._streams = 0
+        # Finding pauses takes 1 ms for a second of audio, and shall not wait for the recogniser.
+        self._light = ThreadPoolExecutor(1, "parrotfish-listening")
 
     @property
     def info(self) -> RecogniserInfo | None:
@@ -58,6 +69,7 @@ class Ears:
 
     async def close(self) -> None:
         """Wait for the phrase under way, and let go of the recogniser. No call may be open."""
+        await asyncio.to_thread(self._light.shutdown)
         if self._workers is not None:
             await self._workers.close()
         if self._recogniser is not None:
@@ -75,11 +87,14 @@ class Ears:
                 return candidate
         raise UnknownLanguage(wanted, recogniser.info.name, known)
 
-    async def transcribe(self, data: bytes, language: str | None = None) -> Transcript:
+    async def transcribe(
+        self, data: bytes, language: str | None = None, pay: Callable[[float], Awaitable[None]] | None = None
+    ) -> Transcript:
         """What is said in a file's bytes, of any container and codec that FFmpeg reads.
 
-        ``language`` is a code such as "en", or None for the recogniser to find out. Cancelled, it stops with the
-        phrase under way. Raises :class:`HearingError`.
+        ``language`` is a code such as "en", or None for the recogniser to find out. ``pay`` is called with seconds
+        of audio before they are recognised, and ends it by raising. Cancelled, it stops with the phrase under way.
+        Raises :class:`HearingError`.
         """
         language = self.language(language)
         recogniser, workers = self._loaded()
@@ -89,11 +104,40 @@ class Ears:
         try:
             file = _File(data, recogniser.info, self.config.max_seconds)
             segments: list[HeardSegment] = []
-            while (phrase := await workers.run(file.next)) is not None:
+            paid = 0.0
+            while True:
+                phrase = await workers.run(file.next)
+                if pay is not None:
+                    await pay(file.seconds - paid)
+                    paid = file.seconds
+                if phrase is None:
+                    break
                 segments += await workers.run(partial(hear, recogniser, phrase, language))
             return Transcript(tuple(segments), file.seconds)
         finally:
             self._files -= 1
+
+    @contextlib.asynccontextmanager
+    async def listen(
+        self,
+        sample_rate: int = HEARING_RATE,
+        language: str | None = None,
+        *,
+        pause: float = 0.5,
+        partials: bool = True,
+    ) -> AsyncIterator[Ear]:
+        """Hear a live stream. A phrase ends with a pause of so many seconds. Raises :class:`HearingError`."""
+        language = self.language(language)
+        recogniser, workers = self._loaded()
+        if self._streams >= self.config.max_streams:
+            raise HearingOverloaded
+        self._streams += 1
+        try:
+            listening = Listening(max_seconds=recogniser.info.max_seconds, pause=pause, partials=partials)
+            async with Ear(listening, sample_rate, language, recogniser, workers, self._light) as ear:
+                yield ear
+        finally:
+            self._streams -= 1
 
     def _loaded(self) -> tuple[Recogniser, Workers]:
         if self._make is None:
@@ -101,18 +145,6 @@ class Ears:
         if self._recogniser is None or self._workers is None:
             raise HearingOverloaded(retry_after=1.0)
         return self._recogniser, self._workers
-
-
-def hear(recogniser: Recogniser, phrase: Phrase, language: str | None) -> list[HeardSegment]:
-    """What is said in a phrase, in seconds of the stream that it was cut from. Blocks."""
-    return [
-        HeardSegment(
-            max(phrase.start, phrase.offset + segment.start),
-            max(phrase.start, min(phrase.end, phrase.offset + segment.end)),
-            segment.text,
-        )
-        for segment in recogniser.transcribe(phrase.pcm, language)
-    ]
 
 
 class _File:
@@ -131,6 +163,7 @@ class _File:
         try:
             with AudioReader(data, HEARING_RATE, max_seconds) as reader:
                 for piece in reader:
+                    self.seconds += piece.size / HEARING_RATE
                     for event in phrases.push(piece):
                         if isinstance(event, Phrase):
                             yield event
@@ -138,7 +171,6 @@ class _File:
             raise TooMuchAudio(f"longer than the {max_seconds:g} s that are taken at a time") from None
         except DecodeError as error:
             raise Unhearable(str(error)) from None
-        self.seconds = phrases.seconds
         for event in phrases.flush():
             if isinstance(event, Phrase):
                 yield event

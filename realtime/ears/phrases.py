@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.speech import Pcm
 from realtime.ears.activity import FRAME, Activity, voice_activity
-from realtime.ears.recogniser import HEARING_RATE
+from realtime.ears.recogniser import HEARING_RATE, HeardSegment, Recogniser
 
 _FRAME_SECONDS = FRAME / HEARING_RATE
 _ONSET_FRAMES, _ONSET_WINDOW = 3, 5  # so many of so many frames have a voice: a click has not
@@ -163,3 +163,15 @@ class Phrases:
             (first + skipped) * _FRAME_SECONDS,
             np.concatenate(self._frames[skipped:stop]),
         )
+
+
+def hear(recogniser: Recogniser, phrase: Phrase, language: str | None) -> list[HeardSegment]:
+    """What is said in a phrase, in seconds of the stream that it was cut from. Blocks."""
+    return [
+        HeardSegment(
+            max(phrase.start, phrase.offset + segment.start),
+            max(phrase.start, min(phrase.end, phrase.offset + segment.end)),
+            segment.text,
+        )
+        for segment in recogniser.transcribe(phrase.pcm, language)
+    ]
