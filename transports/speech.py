@@ -43,11 +43,19 @@ class Speech:
 
     @classmethod
     async def begin(
-        cls, services: Services, caller: Caller, request: SpeechRequest, text: str, field: str = "text"
+        cls,
+        services: Services,
+        caller: Caller,
+        request: SpeechRequest,
+        text: str,
+        *,
+        field: str = "text",
+        request_id: str | None = None,
     ) -> "Speech":
         """Begin to speak ``text``, which the client calls ``field``; returns with the first audio.
 
-        The caller pays for it, unless nothing of it can be spoken. Raises RequestError or EngineError.
+        The caller pays for it, unless nothing of it can be spoken, and once for one ``request_id``.
+        Raises RequestError or EngineError.
         """
         if not text:
             raise RequestError(f"{field}: got ''; expected something to speak", field=field)
@@ -55,10 +63,10 @@ class Speech:
             raise RequestError(
                 f"{field}: got {len(text)} characters; expected at most {limit}", 413, field=field
             )
-        admission = await services.accounts.admit(caller, Kind.TTS)
+        admission = await services.accounts.admit(caller, Kind.TTS, request_id=request_id)
         speech = cls(request, services.speaker(), admission)
         try:
-            await admission.take(len(text.encode(errors="replace")))
+            await admission.take(len(text.encode()))
             speech._speaker.start(request)
             speech._speaker.text(text)
             speech._speaker.stop()

@@ -11,7 +11,7 @@ from transports.accounts import Caller
 from transports.accounts.auth import Authenticated
 from transports.fish.schema import TTSRequest, parse_body, speech_request
 from transports.fish.timestamps import Alignment
-from transports.services import services_of
+from transports.services import Services, services_of
 from transports.speech import Speech, SpeechResponse, read_body
 
 router = APIRouter()
@@ -54,10 +54,16 @@ async def text_to_speech_with_timestamps(request: Request, caller: Authenticated
     return SpeechResponse(await _speech(request, caller), "text/event-stream", event)
 
 
+async def speak(
+    services: Services, caller: Caller, wire: TTSRequest, request_id: str | None = None
+) -> Speech:
+    """Begin to speak what a request asks for. Raises RequestError or EngineError."""
+    speech = speech_request(wire, services.engine.info, services.settings.voice_aliases, paced=False)
+    return await Speech.begin(services, caller, speech, wire.text, request_id=request_id)
+
+
 async def _speech(request: Request, caller: Caller) -> Speech:
     """The request's text, which is being spoken."""
     services = services_of(request)
     body = await read_body(request, services.settings.max_message_bytes)
-    wire = parse_body(body, request.headers.get("content-type", ""))
-    speech = speech_request(wire, services.engine.info, services.settings.voice_aliases, paced=False)
-    return await Speech.begin(services, caller, speech, wire.text)
+    return await speak(services, caller, parse_body(body, request.headers.get("content-type", "")))
