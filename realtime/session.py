@@ -74,6 +74,11 @@ class Session:
         """Whether an utterance is open in the context."""
         return context in self._utterances
 
+    def takes_text(self, context: str = DEFAULT_CONTEXT) -> bool:
+        """Whether text of the context would be spoken: its utterance is open, and has not been stopped."""
+        open_ = self._utterances.get(context)
+        return open_ is not None and not open_[0].stopped
+
     # -- what the client does -----------------------------------------------------------------------
 
     def start(self, request: SpeechRequest, now: float, context: str = DEFAULT_CONTEXT) -> None:
@@ -132,8 +137,13 @@ class Session:
         """Tell the client something; nothing ends."""
         self._tasks.append(Task(context, Log(message)))
 
-    def reject(self, reason: str, context: str = DEFAULT_CONTEXT) -> None:
-        """The client sent something that cannot be understood: that ends the context's utterance."""
+    def reject(self, reason: str, context: str = DEFAULT_CONTEXT, *, start: bool = False) -> None:
+        """The client sent something that cannot be done: that ends the context's utterance.
+
+        If it was a ``start`` it is answered in any case.
+        """
+        if start:
+            self._told.pop(context, None)
         if (open_ := self._utterances.get(context)) is not None:
             open_[0].break_off(reason)
             self._collect(context)

@@ -122,6 +122,10 @@ class Speaker:
         self._session.text(text, self._loop.time(), context)
         self._act()
 
+    def takes_text(self, context: str = DEFAULT_CONTEXT) -> bool:
+        """Whether text of the context would be spoken now."""
+        return self._session.takes_text(context)
+
     def flush(self, context: str = DEFAULT_CONTEXT) -> None:
         """Speak all text that is there; the utterance goes on."""
         self._session.flush(self._loop.time(), context)
@@ -147,9 +151,9 @@ class Speaker:
         self._session.warn(message, context)
         self._act()
 
-    def reject(self, reason: str, context: str = DEFAULT_CONTEXT) -> None:
-        """End the client's utterance because of something that cannot be understood."""
-        self._session.reject(reason, context)
+    def reject(self, reason: str, context: str = DEFAULT_CONTEXT, *, start: bool = False) -> None:
+        """End the client's utterance because of something that cannot be done, such as to ``start`` it."""
+        self._session.reject(reason, context, start=start)
         self._act()
 
     def disconnect(self) -> None:

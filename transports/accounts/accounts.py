@@ -1,5 +1,6 @@
 """Who is calling, and whether they may: what every endpoint asks before it works."""
 
+import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from time import monotonic
@@ -94,10 +95,13 @@ class Accounts:
             return ANYBODY
         raise _unauthorized(problem)
 
-    async def admit(self, caller: Caller, kind: Kind, request_id: str | None = None) -> "Admission":
+    async def admit(
+        self, caller: Caller, kind: Kind, *, request_id: str | None = None, patience: float = 0.0
+    ) -> Admission:
         """Let a request begin, or raise RequestError: 401 if its key is void by now, 429, 402.
 
         It runs until :meth:`Admission.close`. Of several requests with one ``request_id`` only one is paid for.
+        For ``patience`` seconds it waits for one of too many to end.
         """
         if caller.key is None:
             if not await self._is_open():
@@ -116,9 +120,7 @@ class Accounts:
             )
         if known.limited and not await self._ledger.solvent(caller.account):
             raise OutOfCredit
-        if not meter.enter(caller.limits.max_concurrency):
-            assert caller.limits.max_concurrency is not None
-            raise ConcurrencyExceeded(caller.limits.max_concurrency)
+        await _enter(meter, caller.limits.max_concurrency, patience)
         charge = Charge(
             caller.account, known.key.id, kind, request_id or uuid4().hex, known.limited, meter, self._till
         )
@@ -153,6 +155,16 @@ class Accounts:
                 self._open_without_keys = False  # and for good: keys are not deleted
             self._no_key_at = at
         return self._open_without_keys
+
+
+async def _enter(meter: Meter, most: int | None, patience: float) -> None:
+    try:
+        async with asyncio.timeout(patience):
+            while not meter.enter(most):
+                meter.freed.clear()
+                await meter.freed.wait()
+    except TimeoutError:
+        raise ConcurrencyExceeded(most or 0) from None
 
 
 def _unauthorized(problem: str) -> RequestError:

@@ -110,7 +110,7 @@ class Admission:
         self._kind = kind
         self._charge = charge
         self._used = 0
-        self._paid = 0
+        self._paid: int | None = 0  # None: not known, the payment was broken off
 
     async def take(self, units: float, *, streamed: bool = False) -> None:
         """Use so many bytes of text, or seconds of audio. Raises :class:`OutOfCredit`, and then uses nothing.
@@ -118,9 +118,14 @@ class Admission:
         Of what is ``streamed`` there will be more: it is paid for in blocks.
         """
         used = self._used + self._whole(units)
-        if self._charge and self._charge.limited and used > self._paid:
+        charge = self._charge
+        if charge and charge.limited and (self._paid is None or used > self._paid):
+            self._paid = None
             ahead = BLOCK_UNITS[self._kind] if streamed else 0
-            paid = await self._charge.till.ledger.pay(self._charge.bill(used), ahead)
+            paid = await charge.till.ledger.pay(charge.bill(used), ahead)
+            if self._charge is None:  # closed meanwhile: that settled less than has been paid now
+                charge.till.settle(charge.bill(self._used))
+                return
             if paid is None:
                 raise OutOfCredit
             self._paid = paid

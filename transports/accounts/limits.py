@@ -1,6 +1,7 @@
 """Rate and concurrency: pure decisions over a time that is handed in."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Meter:
     """What one key does: a token bucket that holds a minute's requests, and the requests that run."""
 
     running: int = 0
+    freed: asyncio.Event = field(default_factory=asyncio.Event)
     _tokens: float = 0.0
     _rate: int | None = None
     _filled_at: float = 0.0
@@ -46,3 +48,4 @@ class Meter:
     def leave(self) -> None:
         """A request has ended."""
         self.running -= 1
+        self.freed.set()

@@ -9,6 +9,10 @@ What we add to it, and its known clients do not mind:
 - ``start`` may ask for ``events``: ``flushed`` when all text up to a flush has left, ``alignment`` with the times
   of the words.
 
+- ``error`` with ``error`` comes before the ``finish`` of an utterance that the account's credit or its key's rate
+  does not allow, and before the socket is closed if its concurrency (then with ``max_concurrency``), or the key
+  itself, does not.
+
 ``/v1/tts/live/with-timestamp`` is the same with the words' times in each audio event.
 """
 
@@ -24,16 +28,21 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from engine import EngineError, UnknownVoice
 from realtime import DEFAULT_CONTEXT, Audio, Cancelled, Event, Finished, Flushed, Log, SpeechRequest
-from transports.errors import RequestError, error_response, invalid
+from transports.accounts import Admission, Caller, ConcurrencyExceeded, Kind, OutOfCredit
+from transports.accounts.auth import SUBPROTOCOL, authenticate
+from transports.errors import RequestError, error_response, failure, invalid, tell
 from transports.fish.schema import parse_request, speech_request
 from transports.fish.timestamps import Alignment, segments
 from transports.services import Services, services_of
+from transports.store import StoreError
 
 router = APIRouter()
 
 # Pipecat's client dropped audio messages of 1024 bytes and fewer for long, so none so small is sent as PCM.
 MIN_PCM_BYTES = 1026
 MAX_CONTEXT_NAME = 100
+# An utterance that was cut off, or its socket closed, a moment ago still counts as running.
+PATIENCE_SECONDS = 1.0
 OPTIONAL_EVENTS = ("flushed", "alignment")
 
 
@@ -51,15 +60,20 @@ async def live_with_timestamps(socket: WebSocket) -> None:
 
 async def _serve(socket: WebSocket, *, timestamps: bool) -> None:
     services = services_of(socket)
-    if not _welcome(socket, services.settings.allowed_origins):
+    if not welcome(socket, services.settings.allowed_origins):
         await socket.send_denial_response(error_response("Origin: not among the allowed origins", 403))
+        return
+    try:
+        caller = await authenticate(socket)
+    except (RequestError, StoreError) as refused:
+        await socket.send_denial_response(tell(failure(refused)))
         return
     if not services.engine.ready or not services.engine.has_room:
         # Pipecat opens a socket for a whole call, and only tries again if it was refused one.
         await socket.send_denial_response(error_response("the server takes no new stream now", 503, 1))
         return
-    await socket.accept()
-    connection = _Connection(socket, services, timestamps=timestamps)
+    await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
+    connection = _Connection(socket, services, caller, timestamps=timestamps)
     tasks = asyncio.create_task(connection.read()), asyncio.create_task(connection.send_events())
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -67,12 +81,13 @@ async def _serve(socket: WebSocket, *, timestamps: bool) -> None:
         connection.speaker.disconnect()
         tasks[0].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        connection.close()
     for task in tasks:
         if not task.cancelled() and (error := task.exception()):
             raise error
 
 
-def _welcome(socket: WebSocket, allowed: tuple[str, ...]) -> bool:
+def welcome(socket: WebSocket, allowed: tuple[str, ...]) -> bool:
     """Whether the page that opens the socket may: browsers let any page try, and name it; others name none."""
     origin = socket.headers.get("origin")
     if origin is None or "*" in allowed or origin in allowed:
@@ -108,7 +123,7 @@ class PcmPackets:
 
 @dataclass(slots=True)
 class _Channel:
-    """How one context's utterance is told to the client."""
+    """How one utterance is told to the client."""
 
     request: SpeechRequest
     packets: PcmPackets | None
@@ -118,13 +133,16 @@ class _Channel:
 class _Connection:
     """One client's socket: a reader and a sender around one speaker."""
 
-    def __init__(self, socket: WebSocket, services: Services, *, timestamps: bool) -> None:
+    def __init__(self, socket: WebSocket, services: Services, caller: Caller, *, timestamps: bool) -> None:
         self.speaker = services.speaker()
+        self._caller = caller
         self._socket = socket
         self._services = services
         self._timestamps = timestamps
         # By the identity of the request: a context may start anew before its last finish has been sent.
         self._channels: dict[int, _Channel] = {}
+        self._admissions: dict[int, Admission] = {}
+        self._latest: dict[str, Admission] = {}  # by context, for text
 
     # -- what the client says -----------------------------------------------------------------------
 
@@ -143,18 +161,24 @@ class _Connection:
                 self.speaker.reject("message: got a text frame; expected a binary frame with a msgpack map")
             elif len(data) > limit:
                 self.speaker.reject(f"message: got {len(data)} bytes; expected at most {limit}")
-            else:
-                self._handle(data)
+            elif not await self._handle(data):
+                return
 
-    def _handle(self, data: bytes) -> None:
+    def close(self) -> None:
+        """The socket is closed: whatever was still being spoken ends."""
+        for admission in self._admissions.values():
+            admission.close()
+
+    async def _handle(self, data: bytes) -> bool:
+        """Do what a message says; false if it was the last."""
         try:
             event = ormsgpack.unpackb(data)
         except ormsgpack.MsgpackDecodeError as error:
             self.speaker.reject(f"message: not valid msgpack: {error}")
-            return
+            return True
         if not isinstance(event, dict) or not isinstance(event.get("event"), str):
             self.speaker.reject('message: expected a map with "event": start, text, flush or stop')
-            return
+            return True
         context = event.get("context")
         if context is None:
             context = DEFAULT_CONTEXT
@@ -162,22 +186,23 @@ class _Connection:
             self.speaker.reject(
                 str(invalid("context", context, f"a name of 1 to {MAX_CONTEXT_NAME} characters"))
             )
-            return
+            return True
         try:
-            self._dispatch(event, context)
-        except (RequestError, EngineError) as error:
-            self.speaker.reject(str(error), context)
+            await self._dispatch(event, context)
+        except (RequestError, EngineError, StoreError) as error:
+            return await self._refuse(error, context, start=event["event"] == "start")
+        return True
 
-    def _dispatch(self, event: dict[Any, Any], context: str) -> None:
+    async def _dispatch(self, event: dict[Any, Any], context: str) -> None:
         """Carry out a client's event. Raises what is wrong with it."""
         match event["event"]:
             case "start":
-                self._start(event, context)
+                await self._start(event, context)
             case "text":
                 text = event.get("text")
                 if not isinstance(text, str):
                     raise invalid("text", text, "a string")
-                self.speaker.text(text, context)
+                await self._text(text, context)
             case "flush":
                 self.speaker.flush(context)
             case "stop":
@@ -193,7 +218,7 @@ class _Connection:
                 known = "start, text, flush, stop, cancel or played"
                 self.speaker.warn(f"event: got {name[:40]!r}; expected {known}; ignored", context)
 
-    def _start(self, event: dict[Any, Any], context: str) -> None:
+    async def _start(self, event: dict[Any, Any], context: str) -> None:
         fields = event.get("request")
         if not isinstance(fields, dict):
             raise invalid("request", fields, "a map of request fields")
@@ -204,9 +229,47 @@ class _Connection:
         services = self._services
         request = speech_request(wire, services.engine.info, services.settings.voice_aliases, paced=True)
         request = replace(request, events=frozenset(wants))
+        admission = await services.accounts.admit(self._caller, Kind.TTS, patience=PATIENCE_SECONDS)
         self.speaker.start(request, context)
+        if not self.speaker.takes_text(context):  # it was not begun, and the client is told why
+            admission.close()
+            return
+        self._admissions[id(request)] = self._latest[context] = admission
         if wire.text:
-            self.speaker.text(wire.text, context)
+            await self._text(wire.text, context)
+
+    async def _text(self, text: str, context: str) -> None:
+        """Have a text spoken that is paid for. What is not spoken costs nothing."""
+        size = len(text.encode())
+        admission = self._latest[context] if self.speaker.takes_text(context) else None
+        if admission:
+            await admission.take(size, streamed=True)
+        self.speaker.text(text, context)
+        if admission and not self.speaker.takes_text(context):
+            admission.untake(size)
+
+    async def _refuse(self, error: Exception, context: str, *, start: bool) -> bool:
+        """Tell why something cannot be done; false if nothing more can be."""
+        told = failure(error)
+        match error:
+            case ConcurrencyExceeded(max_concurrency=most):
+                message = {"event": "error", "error": "Concurrency limit exceeded", "max_concurrency": most}
+                await self._send(message, context)
+                if self._admissions:
+                    self.speaker.reject(told.message, context, start=start)
+                    return True
+                await self._socket.close(1013, "Concurrency limit exceeded")
+                return False
+            case RequestError(status=401):
+                await self._send({"event": "error", "error": told.message}, context)
+                await self._socket.close(1008, "the API key is void")
+                return False
+            case OutOfCredit() | RequestError(status=429):
+                await self._send({"event": "error", "error": told.message}, context)
+            case _:
+                pass
+        self.speaker.reject(told.message, context, start=start)
+        return True
 
     # -- what the client is told --------------------------------------------------------------------
 
@@ -214,10 +277,10 @@ class _Connection:
         """Send what the speaker says until the socket closes."""
         try:
             async for context, event, request in self.speaker:
+                if isinstance(event, Finished | Cancelled):
+                    self._ended(context, request)  # first: the client may start the next as soon as it knows
                 for message in self._messages(event, request):
-                    if context != DEFAULT_CONTEXT:
-                        message["context"] = context
-                    await self._socket.send_bytes(ormsgpack.packb(message))
+                    await self._send(message, context)
                 if isinstance(event, Finished) and event.cause and not isinstance(event.cause, UnknownVoice):
                     # Not the client's doing. Pipecat would go on with a socket on which nothing is open.
                     await self._socket.close(1011, "the engine failed")
@@ -227,6 +290,18 @@ class _Connection:
                 raise
         finally:
             self.speaker.disconnect()
+
+    async def _send(self, message: dict[str, Any], context: str) -> None:
+        if context != DEFAULT_CONTEXT:
+            message["context"] = context
+        await self._socket.send_bytes(ormsgpack.packb(message))
+
+    def _ended(self, context: str, request: SpeechRequest | None) -> None:
+        """An utterance is over, and so is what it may use."""
+        if admission := self._admissions.pop(id(request), None):
+            admission.close()
+            if self._latest.get(context) is admission:
+                del self._latest[context]
 
     def _messages(self, event: Event, request: SpeechRequest | None) -> list[dict[str, Any]]:
         match event:
