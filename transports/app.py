@@ -37,6 +37,7 @@ _FIRST = (
     ("http", "POST", "/v1/asr"),
     ("websocket", "GET", "/v1/tts/live"),
     ("websocket", "GET", "/v1/tts/live/with-timestamp"),
+    ("websocket", "GET", "/v1/asr/realtime"),
 )
 CONTAINERS: tuple[Container, ...] = get_args(Container)
 
@@ -138,6 +139,7 @@ def create_app(
     app.include_router(fish.http_router)
     app.include_router(fish.live_router)
     app.include_router(fish.asr_router)
+    app.include_router(fish.asr_live_router)
     app.include_router(openai.models_router)
     app.include_router(openai.speech_router)
     app.include_router(wallet_router)

@@ -30,13 +30,15 @@ from realtime.ears.workers import Workers
 class EarsConfig:
     """``max_files`` are transcribed at a time, each of up to ``max_seconds``; more are refused.
 
-    So are more than ``max_streams`` live ones at a time. One of them may be ``max_stream_seconds`` long.
+    So are more than ``max_streams`` live ones at a time. One of them may be ``max_stream_seconds`` long,
+    and is ended when its client says nothing for ``idle_seconds``.
     """
 
     max_files: int = 16
     max_seconds: float = 3600.0
     max_streams: int = 16
     max_stream_seconds: float = 4 * 3600.0
+    idle_seconds: float = 60.0
 
 
 class Ears:
@@ -92,9 +94,9 @@ class Ears:
     ) -> Transcript:
         """What is said in a file's bytes, of any container and codec that FFmpeg reads.
 
-        ``language`` is a code such as "en", or None for the recogniser to find out. ``pay`` is called with seconds
-        of audio before they are recognised, and ends it by raising. Cancelled, it stops with the phrase under way.
-        Raises :class:`HearingError`.
+        ``language`` is a code such as "en", or None for the recogniser to find out. ``pay`` is called with the
+        seconds of audio that are recognised next, and ends it by raising. Cancelled, it stops with the phrase
+        under way. Raises :class:`HearingError`.
         """
         language = self.language(language)
         recogniser, workers = self._loaded()
@@ -117,6 +119,12 @@ class Ears:
         finally:
             self._files -= 1
 
+    def check_room(self) -> None:
+        """Raise :class:`HearingError` if no live stream can begin now."""
+        self._loaded()
+        if self._streams >= self.config.max_streams:
+            raise HearingOverloaded
+
     @contextlib.asynccontextmanager
     async def listen(
         self,
@@ -129,8 +137,7 @@ class Ears:
         """Hear a live stream. A phrase ends with a pause of so many seconds. Raises :class:`HearingError`."""
         language = self.language(language)
         recogniser, workers = self._loaded()
-        if self._streams >= self.config.max_streams:
-            raise HearingOverloaded
+        self.check_room()
         self._streams += 1
         try:
             listening = Listening(max_seconds=recogniser.info.max_seconds, pause=pause, partials=partials)

@@ -16,6 +16,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 
 from realtime.ears import Transcript
+from transports.accounts import Kind
+from transports.accounts.auth import authenticate
 from transports.errors import RequestError
 from transports.fields import MSGPACK, check, decode
 from transports.forms import MULTIPART, parse_form
@@ -65,9 +67,11 @@ _BODY = {
 async def speech_to_text(request: Request) -> ASRResponse:
     """Recognise the speech in a recording."""
     services = services_of(request)
+    caller = await authenticate(request)
     body = await read_body(request, services.settings.max_message_bytes)
     wire = await asyncio.to_thread(parse_asr, body, request.headers.get("content-type", ""))
-    transcript = await services.ears.transcribe(wire.audio, wire.language)
+    with await services.accounts.admit(caller, Kind.ASR) as admission:
+        transcript = await services.ears.transcribe(wire.audio, wire.language, admission.take)
     return asr_response(transcript, segments=not wire.ignore_timestamps)
 
 
