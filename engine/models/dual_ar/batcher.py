@@ -210,23 +210,27 @@ class Batcher:
         for row in flight.refused:
             if self._alive(row):
                 landed[row.slot] = Stop.NO_PAGES
-        drawn = flight.download.wait() if flight.download else ()
-        for row, values in zip(flight.rows, drawn, strict=True):
+        if flight.download is None:
+            return landed
+        # A copy, as codes are kept for long: pinned memory should be there for the next step again.
+        drawn = flight.download.wait().copy()
+        positions, codes = drawn[:, :-1], drawn[:, 1:-1]
+        tokens, broken = drawn[:, 0].tolist(), drawn[:, -1].tolist()  # far quicker than number by number
+        for index, row in enumerate(flight.rows):
             context = self._alive(row)
             if context is None:
                 continue
             context.flying -= 1
-            token, codes, broken = values[0], values[1:-1], values[-1]
-            if broken:
+            if broken[index]:
                 landed[row.slot] = Stop.BROKEN
                 continue
             if (sequence := context.sequence) is not None and sequence.computed < row.computed:
                 sequence.advance(context.rows[sequence.computed : row.computed])
-            if token == self._model.config.end_token:
+            if tokens[index] == self._model.config.end_token:
                 landed[row.slot] = Stop.END
             else:
-                context.append(values[None, :-1])
-                landed[row.slot] = codes
+                context.append(positions[index : index + 1])
+                landed[row.slot] = codes[index]
         return landed
 
     def capture(self) -> None:

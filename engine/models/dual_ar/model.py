@@ -312,8 +312,7 @@ class DualARModel:
             if (now := state.now) is None:
                 continue
             waiting = len(now.frames) - now.decoded
-            piece = state.lead.piece(time_now, self._frame_cost)
-            if waiting and (now.stopped or waiting >= piece):
+            if waiting and (now.stopped or waiting >= state.lead.piece(time_now, self._frame_cost)):
                 due[state.slot] = now.frames[now.decoded :]
         for slot, pcm in self._vocoder.decode(due).items():
             self._hear(self._by_slot[slot], pcm)
@@ -323,8 +322,9 @@ class DualARModel:
         now = state.now
         assert now is not None, "only what is being spoken is decoded"
         samples = self._info.frame_samples
-        for frame in pcm.reshape(-1, samples):
-            code, rms = int(now.frames[now.decoded][0]), float(np.sqrt(np.mean(frame**2)))
+        pieces = pcm.reshape(-1, samples)
+        for rms in np.sqrt(np.einsum("ij,ij->i", pieces, pieces) / samples).tolist():
+            code = int(now.frames[now.decoded][0])
             now.decoded += 1
             now.seconds += samples / self._info.sample_rate
             now.words.hear(rms, now.seconds)

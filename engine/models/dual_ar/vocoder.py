@@ -93,7 +93,7 @@ class Vocoder:
                     speech[slot].append(pcm)
                     del left[slot][:piece]
             left = {slot: frames for slot, frames in left.items() if frames}
-        return {slot: np.concatenate(pieces) for slot, pieces in speech.items()}
+        return {slot: np.concatenate(ones) if len(ones) > 1 else ones[0] for slot, ones in speech.items()}
 
     def capture(self) -> None:
         """Capture all graphs, so that no stream waits for it."""

@@ -160,6 +160,16 @@ def test_batched_is_as_alone(lookahead: int) -> None:
         assert np.array_equal(said(crowd, slot, len(expected)), expected)
 
 
+def test_what_is_kept_of_a_flight_does_not_hold_on_to_the_memory_of_its_copy() -> None:
+    shared = batcher()
+    shared.begin(prompt(3), public=0, salt=b"a", start=Start(0, Sampling(), 3))
+    flight = shared.launch([0])
+    assert flight.download is not None
+    codes = shared.land(flight)[0]
+    assert not isinstance(codes, Stop)
+    assert not np.shares_memory(codes, flight.download.wait())
+
+
 def test_a_prompt_read_in_parts_is_as_one_read_at_once() -> None:
     for budget in (1, 5, 8, 19):
         crowd = Crowd(batcher(budget=budget))

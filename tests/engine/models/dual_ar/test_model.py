@@ -1,16 +1,19 @@
 """Streams of segments over the whole model: text to codes to samples."""
 
 import wave
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from engine.errors import SpeechError
 from engine.models.dual_ar import DualARModel
 from engine.models.dual_ar.batcher import Batcher, Codes, Flight, Stop
 from engine.models.dual_ar.config import Layout
 from engine.models.dual_ar.pages import Positions
+from engine.models.lane import Captured, _Capture
 from engine.speech import Pcm, Sampling, Segment, StreamId, StreamOptions
 from tests.engine.models.dual_ar.babble import FRAME, RATE, Speaking, model
 
@@ -104,6 +107,56 @@ def test_lookahead_changes_nothing_but_when(alone: Pcm) -> None:
             which.heard.finish()  # type: ignore[attr-defined]
         one, other = made.heard.heard(1), ahead.heard.heard(1)  # type: ignore[attr-defined]
         assert len(one) == len(other)
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+class Replayed:
+    """In place of a CUDA graph: what it replays, it computes anew, on the inputs that it was captured with."""
+
+    def __init__(self, function: Callable[..., Tensor], inputs: list[Tensor], output: Tensor) -> None:
+        self._function, self._inputs, self._output = function, inputs, output
+
+    def replay(self) -> None:
+        self._output.copy_(self._function(*self._inputs))
+
+
+def captured(made: DualARModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the model run as it does with graphs: in batches of fixed sizes, filled up with nobody."""
+
+    def capture(self: Captured, key: tuple[tuple[int, ...], ...], like: Sequence[Tensor]) -> _Capture:
+        inputs = [
+            argument.new_full(shape, padding)
+            for argument, shape, padding in zip(like, key, self._padding, strict=True)
+        ]
+        output = self._function(*inputs).clone()
+        graph = Replayed(self._function, inputs, output)
+        self._captures[key] = made = _Capture(graph, inputs, output)  # type: ignore[arg-type]
+        return made
+
+    monkeypatch.setattr(Captured, "_capture", capture)
+    batcher, vocoder = made._batcher, made._vocoder
+    for each in (batcher._decode, batcher._draw, vocoder._stream):
+        each._graphs = True
+    batcher._looks_far = True
+    made._lookahead = True
+    batcher.capture()
+    vocoder.capture()
+
+
+def test_batches_that_are_filled_up_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = []
+    for graphs in (False, True):
+        made = model(max_streams=3, context=256)
+        if graphs:
+            captured(made, monkeypatch)
+        speaking = Speaking(made)
+        for stream in range(3):
+            speaking.say(stream, TEXT[: 8 * stream + 8], options(seed=stream, max_new_tokens=12))
+            speaking.step()
+        speaking.finish()
+        heard.append([speaking.heard(stream) for stream in range(3)])
+    for one, other in zip(*heard, strict=True):
+        assert len(one) == len(other) > FRAME
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
