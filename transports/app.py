@@ -25,6 +25,7 @@ from transports.services import Services
 from transports.settings import Settings
 from transports.store import Blobs, Database, StoreError, database_url
 from transports.version import VERSION
+from transports.voices import Library, Trainer
 
 # Encoding is short bursts of C code that release the GIL; more threads than this only contend for it.
 ENCODER_THREADS = 2
@@ -49,6 +50,13 @@ async def load(engine: Engine, ears: Ears, encoders: Executor) -> None:
     await asyncio.gather(
         engine.start(), *(loop.run_in_executor(encoders, _encode_once, kind) for kind in CONTAINERS)
     )
+
+
+async def train(loading: asyncio.Task[None], trainer: Trainer) -> None:
+    """Train new voices as soon as the model is there."""
+    await asyncio.wait([loading])
+    if loading.exception() is None:
+        await trainer.run()
 
 
 async def answer_once(app: ASGIApp) -> None:
@@ -99,15 +107,18 @@ def create_app(
             open_without_keys=is_loopback(settings.host),
         )
         accounts.start()
+        library = Library(database, blobs)
         with (
             ThreadPoolExecutor(ENCODER_THREADS, "parrotfish-encoder") as live,
             ThreadPoolExecutor(1, "parrotfish-download") as download,
         ):
             app.state.services = Services(
-                settings, engine, Encoders(live, download), database, blobs, accounts, ears
+                settings, engine, Encoders(live, download), database, blobs, accounts, ears, library
             )
             loading = asyncio.create_task(load(engine, ears, live))
             loading.add_done_callback(loaded)
+            keeping = asyncio.create_task(library.run())
+            training = asyncio.create_task(train(loading, Trainer(database, blobs, library, engine, ears)))
             await answer_once(app)
             try:
                 with contextlib.suppress(asyncio.CancelledError):  # a second signal: no reason for a traceback
@@ -116,8 +127,13 @@ def create_app(
                 # What failed was reported when it happened; after a second signal it is cut short.
                 with contextlib.suppress(Exception, asyncio.CancelledError):
                     await loading
+                for task in (training, keeping):
+                    task.cancel()
+                await asyncio.gather(training, keeping, return_exceptions=True)
                 await engine.stop()
                 await ears.close()
+                with contextlib.suppress(StoreError):
+                    await library.close()
                 await accounts.close()
                 await database.close()
 
@@ -133,12 +149,13 @@ def create_app(
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "model"],
         )
     app.include_router(fish.http_router)
     app.include_router(fish.live_router)
     app.include_router(fish.asr_router)
+    app.include_router(fish.models_router)
     app.include_router(fish.asr_live_router)
     app.include_router(openai.models_router)
     app.include_router(openai.speech_router)

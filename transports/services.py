@@ -11,6 +11,7 @@ from realtime.ears import Ears
 from transports.accounts import Accounts
 from transports.settings import Settings
 from transports.store import Blobs, Database
+from transports.voices import Library
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Services:
     blobs: Blobs
     accounts: Accounts
     ears: Ears
+    voices: Library
     speakers: WeakSet[Speaker] = field(default_factory=WeakSet)
 
     def speaker(self) -> Speaker:

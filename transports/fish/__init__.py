@@ -4,5 +4,6 @@ from transports.fish.asr import router as asr_router
 from transports.fish.asr_live import router as asr_live_router
 from transports.fish.http import router as http_router
 from transports.fish.live import router as live_router
+from transports.fish.models import router as models_router
 
-__all__ = ["asr_live_router", "asr_router", "http_router", "live_router"]
+__all__ = ["asr_live_router", "asr_router", "http_router", "live_router", "models_router"]

@@ -1,12 +1,16 @@
 """The tables of the voice library."""
 
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import Double, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from transports.accounts.tables import Account
 from transports.store.base import Base, now
+
+Visibility = Literal["public", "unlist", "private"]
+State = Literal["created", "training", "trained", "failed"]
 
 
 class VoiceRow(Base):
@@ -31,12 +35,12 @@ class VoiceRow(Base):
     folded_title: Mapped[str] = mapped_column(Text)
     title_language: Mapped[str] = mapped_column(String(16))
     description: Mapped[str] = mapped_column(Text)
-    visibility: Mapped[str] = mapped_column(String(8))
+    visibility: Mapped[Visibility] = mapped_column(String(8))
     enhance: Mapped[bool]
     generate_sample: Mapped[bool]
     cover: Mapped[str | None] = mapped_column(String(64), index=True)
     cover_type: Mapped[str | None] = mapped_column(String(32))
-    state: Mapped[str] = mapped_column(String(8))
+    state: Mapped[State] = mapped_column(String(8))
     failure: Mapped[str] = mapped_column(Text, default="")
     revision: Mapped[int] = mapped_column(default=1)
     attempts: Mapped[int] = mapped_column(default=0)
