@@ -1,6 +1,5 @@
-"""Recordings of voices: made fit for a model to learn from, and measured."""
+"""Recordings of voices: made fit for a model to learn from, and measured (:mod:`engine.voices.traits`)."""
 
 from engine.voices.recording import BadRecording, Recording, prepare
-from engine.voices.traits import Traits, measure
 
-__all__ = ["BadRecording", "Recording", "Traits", "measure", "prepare"]
+__all__ = ["BadRecording", "Recording", "prepare"]

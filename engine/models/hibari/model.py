@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from engine.errors import SpeechError
-from engine.models.hibari.adaptation import adapted
+from engine.models.hibari.adaptation import Adapter
 from engine.models.hibari.network import Network
 from engine.models.hibari.phrase import Phrase, pace_of, silence, speak
 from engine.models.hibari.presets import DEFAULT_VOICE, LOUDNESS, PRESETS, Preset
@@ -48,6 +48,7 @@ class HibariModel:
     def __init__(self, threads: int = 1) -> None:
         self._network = Network(threads)
         self._reader = Reader(self._network.knows)
+        self._adapter = Adapter(self._network, self._reader)
         self._streams: dict[StreamId, Stream] = {}
         self._learned: dict[str, Preset] = {}
 
@@ -94,7 +95,7 @@ class HibariModel:
 
     def learn(self, voice: str, references: Sequence[Reference]) -> None:
         """Speak as ``voice`` with this model's timbre, moved toward that of the recordings."""
-        self._learned[voice] = adapted(voice, references)
+        self._learned[voice] = self._adapter.adapted(voice, references)
 
     def forget(self, voice: str) -> None:
         """Drop a learned voice; what is being said with it is said to the end."""

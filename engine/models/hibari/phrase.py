@@ -54,10 +54,15 @@ def pace_of(preset: Preset, speed: float, style: Style) -> float:
     return max(_PACES[0], min(_PACES[-1], own * speed * style.pace))
 
 
+def setting_of(pace: float) -> float:
+    """The :attr:`Preset.pace` that gives a pace, 1 being the network's own."""
+    return float(np.interp(pace, _PACES, _SETTINGS))
+
+
 def speak(network: Network, reading: Reading, preset: Preset, speed: float, style: Style = PLAIN) -> Phrase:
     """Run the network for one reading, at the pace that :func:`pace_of` says."""
     pace = pace_of(preset, speed, style)
-    prediction = network.predict(reading.phonemes, float(np.interp(pace, _PACES, _SETTINGS)))
+    prediction = network.predict(reading.phonemes, setting_of(pace))
     # Where speech begins does not depend on how loud the style is: a soft word has all its sounds, too.
     power = prediction.spectra.power() * np.float32(10 ** (preset.timbre.gain_db / 10))
     first = _heard(power, _ONSET_POWER)[0] - len(_FADE_IN)

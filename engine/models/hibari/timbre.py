@@ -10,7 +10,9 @@ import numpy.typing as npt
 from engine.models.hibari.synthesis import BINS, N_FFT, SAMPLE_RATE, SILENT, VOICED_HZ, Array, Spectra
 from engine.speech import Style
 
-_MEDIAN_HZ = 185.0  # of the network's own voice
+MEDIAN_HZ = 185.0
+"""The middle of the network's own melody."""
+
 _LOWEST_HZ = 55.0
 _KNEE = 0.85  # above this share of the band the stretching bends back, for the band's end to stay in place
 _TOP_HARMONIC_BIN = 549  # 11 kHz, where the pulse train ends
@@ -46,8 +48,8 @@ class Timbre:
         """The voice's f0, from the network's."""
         if self.whisper:
             return np.zeros_like(f0)
-        height = np.log(np.maximum(f0, 1) / _MEDIAN_HZ)
-        moved = np.maximum(_MEDIAN_HZ * self.pitch * np.exp(self.range * height), _LOWEST_HZ)
+        height = np.log(np.maximum(f0, 1) / MEDIAN_HZ)
+        moved = np.maximum(MEDIAN_HZ * self.pitch * np.exp(self.range * height), _LOWEST_HZ)
         return f0 if self.own_voice else np.where(f0 > VOICED_HZ, moved, 0).astype(np.float32)
 
     def colour(self, spectra: Spectra) -> Spectra:
