@@ -17,10 +17,12 @@ from engine import Engine, EngineError, SpeechModel
 from engine.audio import AudioStream, Container, output_format
 from realtime import Encoders
 from realtime.ears import Ears, HearingError
-from transports import errors, fish, openai, ops, web
+from transports import errors, fish, gateways, openai, ops, web
 from transports.accounts import Accounts
 from transports.accounts.auth import is_loopback
 from transports.accounts.wallet import router as wallet_router
+from transports.jobs import Callbacks, Files, Queue, Signer, load_secret
+from transports.jobs.routes import router as files_router
 from transports.services import Services
 from transports.settings import Settings
 from transports.store import Blobs, Database, StoreError, database_url
@@ -97,7 +99,7 @@ def create_app(
         engine = Engine(make_model, settings.engine)
         ears = Ears(settings.asr.load if settings.asr else None, settings.ears)
         database = Database(database_url(settings.database_url, settings.data))
-        blobs = Blobs(settings.blobs_url or settings.data / "blobs")
+        blobs = Blobs(settings.blobs_place)
         await database.start()
         await blobs.start()
         accounts = Accounts(
@@ -108,20 +110,37 @@ def create_app(
         )
         accounts.start()
         library = Library(database, blobs)
+        signer = Signer(await asyncio.to_thread(load_secret, settings.data))
+        results = f"{settings.blobs_url}/results" if settings.blobs_url else settings.data / "results"
+        files = Files(database, Blobs(results), signer, settings.file_seconds)
+        await files.start()
+        jobs = Queue(database, lambda: engine.ready, settings.job_lease_seconds)
         with (
             ThreadPoolExecutor(ENCODER_THREADS, "parrotfish-encoder") as live,
             ThreadPoolExecutor(1, "parrotfish-download") as download,
         ):
             app.state.services = Services(
-                settings, engine, Encoders(live, download), database, blobs, accounts, ears, library
+                settings,
+                engine,
+                Encoders(live, download),
+                database,
+                blobs,
+                accounts,
+                ears,
+                library,
+                files,
+                jobs,
+                Callbacks(settings.private_callbacks),
             )
+            jobs.start(gateways.job_kinds(app.state.services))
             loading = asyncio.create_task(load(engine, ears, live))
             loading.add_done_callback(loaded)
             keeping = asyncio.create_task(library.run())
             training = asyncio.create_task(train(loading, Trainer(database, blobs, library, engine, ears)))
             await answer_once(app)
             try:
-                with contextlib.suppress(asyncio.CancelledError):  # a second signal: no reason for a traceback
+                # A second signal is no reason for a traceback.
+                with contextlib.suppress(asyncio.CancelledError):
                     yield
             finally:
                 # What failed was reported when it happened; after a second signal it is cut short.
@@ -130,7 +149,9 @@ def create_app(
                 for task in (training, keeping):
                     task.cancel()
                 await asyncio.gather(training, keeping, return_exceptions=True)
+                await jobs.close()
                 await engine.stop()
+                await files.close()
                 await ears.close()
                 with contextlib.suppress(StoreError):
                     await library.close()
@@ -159,10 +180,12 @@ def create_app(
     app.include_router(fish.asr_live_router)
     app.include_router(openai.models_router)
     app.include_router(openai.speech_router)
+    for router in (*gateways.ROUTERS, files_router):
+        app.include_router(router)
     app.include_router(wallet_router)
     app.include_router(ops.health_router)
     app.include_router(web.router)
-    on_error = errors.handler(dict.fromkeys(openai.PREFIXES, openai.tell))
+    on_error = errors.handler({**dict.fromkeys(openai.PREFIXES, openai.tell), **gateways.TELLERS})
     for kind in (errors.RequestError, EngineError, HearingError, StoreError, HTTPException, Exception):
         app.add_exception_handler(kind, on_error)
     return app

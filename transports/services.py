@@ -9,6 +9,7 @@ from engine import Engine
 from realtime import Encoders, Session, Speaker
 from realtime.ears import Ears
 from transports.accounts import Accounts
+from transports.jobs import Callbacks, Files, Queue
 from transports.settings import Settings
 from transports.store import Blobs, Database
 from transports.voices import Library
@@ -26,6 +27,9 @@ class Services:
     accounts: Accounts
     ears: Ears
     voices: Library
+    files: Files
+    jobs: Queue
+    callbacks: Callbacks
     speakers: WeakSet[Speaker] = field(default_factory=WeakSet)
 
     def speaker(self) -> Speaker:

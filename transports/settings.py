@@ -38,6 +38,9 @@ class Settings:
     server from a browser.
     ``data`` is the folder of all that is kept; the database may be elsewhere (``database_url``, postgresql:// or
     sqlite://), and so may audio and pictures (``blobs_url``, such as s3://bucket/prefix).
+    Audio that is made to be fetched later is kept for ``file_seconds``; its address begins with ``public_url``,
+    or else as the client called the server. With ``private_callbacks`` a callback may go to this machine and its
+    network. A job whose process has died is done by another one after ``job_lease_seconds``.
     ``asr`` is the recogniser of speech, None for a server without, and ``ears`` how much of it there may be.
     """
 
@@ -59,3 +62,12 @@ class Settings:
     open_to_all: bool = False
     asr: RecogniserChoice | None = field(default_factory=RecogniserChoice)
     ears: EarsConfig = field(default_factory=EarsConfig)
+    file_seconds: float = 24 * 3600.0
+    public_url: str | None = None
+    private_callbacks: bool = False
+    job_lease_seconds: float = 30.0
+
+    @property
+    def blobs_place(self) -> str:
+        """The folder or URL of audio and pictures."""
+        return self.blobs_url or str(self.data / "blobs")

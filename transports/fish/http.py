@@ -6,7 +6,7 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from realtime import Audio
+from realtime import Audio, SpeechRequest
 from transports.accounts import Caller
 from transports.accounts.auth import Authenticated
 from transports.fish.schema import TTSRequest, parse_body, speech_request
@@ -54,12 +54,17 @@ async def text_to_speech_with_timestamps(request: Request, caller: Authenticated
     return SpeechResponse(await _speech(request, caller), "text/event-stream", event)
 
 
+async def voiced(services: Services, caller: Caller, wire: TTSRequest) -> SpeechRequest:
+    """What a request asks for, with voices that there are. Raises RequestError."""
+    return speech_request(wire, services.engine.info, services.settings.voice_aliases, paced=False)
+
+
 async def speak(
     services: Services, caller: Caller, wire: TTSRequest, request_id: str | None = None
 ) -> Speech:
     """Begin to speak what a request asks for. Raises RequestError or EngineError."""
-    speech = speech_request(wire, services.engine.info, services.settings.voice_aliases, paced=False)
-    return await Speech.begin(services, caller, speech, wire.text, request_id=request_id)
+    request = await voiced(services, caller, wire)
+    return await Speech.begin(services, caller, request, wire.text, request_id=request_id)
 
 
 async def _speech(request: Request, caller: Caller) -> Speech:

@@ -1,0 +1,25 @@
+"""The APIs of those who resell Fish Audio's: thin dialects over the same services."""
+
+from collections.abc import Mapping
+
+from transports.errors import Teller
+from transports.gateways import acedata
+from transports.jobs import CALLBACK, Kind
+from transports.jobs.telling import telling
+from transports.services import Services
+
+ROUTERS = (acedata.router,)
+TELLERS: Mapping[str, Teller] = {acedata.PREFIX: acedata.tell}
+"""How errors are told, by the beginnings of paths."""
+
+
+def job_kinds(services: Services) -> dict[str, Kind]:
+    """What is done later for them."""
+    reports = {acedata.KIND: acedata.report}
+    return {
+        acedata.KIND: Kind(acedata.run(services)),
+        CALLBACK: telling(services.jobs, services.callbacks, reports),
+    }
+
+
+__all__ = ["ROUTERS", "TELLERS", "job_kinds"]

@@ -1,0 +1,29 @@
+"""``/files/...``: what was made for somebody, and where its address begins."""
+
+import re
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from transports.errors import invalid
+from transports.jobs.files import Kept
+from transports.services import services_of
+
+router = APIRouter()
+
+
+def base_of(request: Request) -> str:
+    """Where this server is for clients: as its operator says, or else as this one has called it."""
+    return services_of(request).settings.public_url or str(request.base_url)
+
+
+@router.get("/files/{name}", include_in_schema=False)
+@router.head("/files/{name}", include_in_schema=False)
+async def get_file(name: str, request: Request) -> Response:
+    """A file by its signed address; ranges may be asked for."""
+    query = request.query_params
+    expires = query.get("expires", "")
+    if not re.fullmatch(r"[0-9]{1,12}", expires):
+        raise invalid("expires", expires, "a time in seconds since 1970")
+    files = services_of(request).files
+    return await files.response(Kept(name, int(expires)), query.get("signature", ""))
