@@ -12,6 +12,7 @@ from types import FrameType
 import uvicorn
 
 from engine import SpeechModel
+from transports.accounts.auth import HideKeys
 from transports.app import create_app
 from transports.services import Services
 from transports.settings import Settings
@@ -81,7 +82,8 @@ class Server(uvicorn.Server):
     def serve_on(self, listener: socket.socket) -> None:
         """Serve until a signal ends it."""
         sys.setswitchinterval(SWITCH_SECONDS)
-        logging.getLogger("uvicorn.error").addFilter(_NoFalseAlarm())
+        for filter_ in (_NoFalseAlarm(), HideKeys()):
+            logging.getLogger("uvicorn.error").addFilter(filter_)
         with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
             runner.run(self.serve(sockets=[listener]))
 

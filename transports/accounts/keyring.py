@@ -184,8 +184,7 @@ def state(key: ApiKey, at: datetime) -> str:
 
 
 async def _key(session: AsyncSession, key: str) -> ApiKey:
-    """The key of an id, which may be written as the beginning of its text, up to the secret."""
-    found = await session.get(ApiKey, key.removeprefix("pf_").partition("_")[0])
+    found = await session.get(ApiKey, key)
     if found is None:
         raise KeyringError(f"key: there is no {key[:20]!r}; parrotfish keys list shows all ids")
     return found

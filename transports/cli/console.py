@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from engine import EngineState
+from transports.accounts.auth import is_loopback
 from transports.services import Services
 from transports.settings import Settings
 
@@ -35,7 +36,10 @@ def _told_by_models(tell: Callable[[str], None]) -> Iterator[None]:
 
 
 class OperatorConsole:
-    """What the operator reads: plain lines, and colours if it is a terminal."""
+    """What the operator reads: plain lines, and colours if it is a terminal.
+
+    ``keys_needed`` says whether callers need an API key.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -43,6 +47,7 @@ class OperatorConsole:
         self._loading = contextlib.ExitStack()
         self._started = time.monotonic()
         self._url = ""
+        self.keys_needed = False
 
     def listening(self, port: int) -> None:
         """The address is taken; connections are accepted from now on, and the model is being loaded."""
@@ -53,6 +58,8 @@ class OperatorConsole:
         self._console.print(f"[bold]{self._url}[/]")
         if everywhere:
             self._console.print("  and on every other address of this machine")
+        if self._settings.open_to_all and not is_loopback(host):
+            self._console.print("  [yellow]open to whoever reaches it, without an API key[/]")
         if not self._console.is_terminal:
             self._console.print("loading the voice ...")
             return
@@ -72,8 +79,9 @@ class OperatorConsole:
         self.loaded()
         engine = services.engine
         seconds = time.monotonic() - self._started
+        key = '-H "Authorization: Bearer $FISH_API_KEY" ' if self.keys_needed else ""
         curl = (
-            f"curl -sS {self._url}/v1/tts -H 'Content-Type: application/json' "
+            f"curl -sS {self._url}/v1/tts -H 'Content-Type: application/json' {key}"
             """-d '{"text": "Hello from parrotfish."}' -o hello.mp3"""
         )
         voices = len(engine.info.voices)
