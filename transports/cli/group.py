@@ -10,6 +10,7 @@ COMMANDS = {
     "say": "Speak a text, or stdin, into a file or a pipe.",
     "doctor": "Check the installation, and speak a sentence.",
     "voices": "List the voices.",
+    "keys": "Create, list and revoke API keys.",
     "make-checkpoint": "Write a checkpoint of random weights, to try things out.",
     "version": "Show the version.",
 }

@@ -1,18 +1,24 @@
 """``parrotfish serve``."""
 
+import asyncio
 import contextlib
 import errno
 import logging
 import os
 import socket
 import sys
+from decimal import Decimal
+from pathlib import Path
 from typing import get_args
 
 import click
 
 from engine import EngineConfig, SpeechModel
+from transports.accounts import Prices
 from transports.cli.console import OperatorConsole
 from transports.cli.model import ModelChoice, ModelCommand, model_options
+from transports.cli.store import check, store_options
+from transports.cli.types import amount
 from transports.server import Server
 from transports.settings import LogLevel, Settings
 
@@ -83,6 +89,34 @@ def _aliases(_: click.Context, parameter: click.Parameter, pairs: tuple[str, ...
     help="Another site whose pages may use this server from a browser, such as https://example.com; may be "
     "repeated, * is every site.",
 )
+@store_options
+@click.option(
+    "--blobs-url",
+    metavar="URL",
+    help="Where audio and pictures are kept, such as s3://bucket/prefix; else in the data folder.",
+)
+@click.option(
+    "--open",
+    "open_to_all",
+    is_flag=True,
+    envvar="PARROTFISH_OPEN",
+    help="Serve anybody who reaches this server, without an API key. On a loopback address that is so until the "
+    "first key is created.",
+)
+@click.option(
+    "--price-tts",
+    default=str(_DEFAULTS.prices.tts),
+    callback=amount,
+    metavar="CREDIT",
+    help="Price of a million UTF-8 bytes of text, for accounts that are limited.",
+)
+@click.option(
+    "--price-asr",
+    default=str(_DEFAULTS.prices.asr),
+    callback=amount,
+    metavar="CREDIT",
+    help="Price of an hour of audio that is recognised.",
+)
 @click.option(
     "--log-level", default=_DEFAULTS.log_level, type=click.Choice(get_args(LogLevel)), help="How much to log."
 )
@@ -96,6 +130,12 @@ def serve(
     grace: float,
     voice_alias: dict[str, str],
     allow_origin: tuple[str, ...],
+    data: Path,
+    database_url: str | None,
+    blobs_url: str | None,
+    open_to_all: bool,
+    price_tts: Decimal,
+    price_asr: Decimal,
     log_level: LogLevel,
     model: ModelChoice,
 ) -> None:
@@ -117,6 +157,11 @@ def serve(
         voice_aliases={**_DEFAULTS.voice_aliases, **voice_alias},
         allowed_origins=allow_origin,
         log_level=log_level,
+        data=data,
+        database_url=database_url,
+        blobs_url=blobs_url,
+        prices=Prices(price_tts, price_asr),
+        open_to_all=open_to_all,
     )
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     here = model.fetched()
@@ -135,6 +180,7 @@ def serve(
 
     server = Server(settings, make_model, console.ready, console.draining)
     listener = _bind(server, host, port)
+    console.keys_needed = asyncio.run(check(settings)) and not open_to_all
     console.listening(listener.getsockname()[1])
     try:
         server.serve_on(listener)
