@@ -76,7 +76,7 @@ def measure_parts(rig: Rig, batch: int, told: Told) -> PartsResult:
     """The parts of a frame of so many streams."""
     told(f"batch {batch}: parts")
     with rig.contexts(batch) as slots:
-        rows = torch.tensor(slots, device=rig.setting.device)
+        rows = rig.upload(slots)
 
         def alone(part: Callable[..., torch.Tensor]) -> float:
             captured = rig.captured(part)
@@ -99,7 +99,7 @@ def position_ms(rig: Rig, told: Told) -> float:
     near = max(context // 4, 1)
     told(f"batch {batch}: the price of a position")
     with rig.contexts(batch) as slots:
-        rows = torch.tensor(slots, device=rig.setting.device)
+        rows = rig.upload(slots)
         times = []
         for at in (near, context):
             step = rig.captured(rig.slow_at(at))
@@ -169,7 +169,7 @@ def _profile(rig: Rig, batch: int, told: Told) -> Profile:
     cuda = rig.setting.cuda
     activity = ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU
     with rig.contexts(batch) as slots:
-        rows = torch.tensor(slots, device=rig.setting.device)
+        rows = rig.upload(slots)
         decode = rig.captured(rig.decode)
         milliseconds(rig.lane, lambda: decode(rows), calls=1)
         with profile(activities=[activity]) as profiler:

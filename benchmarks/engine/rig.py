@@ -69,6 +69,8 @@ class Rig:
         longest = max(setting.context + _ROOM, *PREFILLS)
         context = min(max(CONTEXT, longest), config.slow.max_positions)
         self._longest = context
+        # As the engine does: where shapes are fixed every pass looks as far as there are pages.
+        self._looks_far = setting.graphs or setting.compile
         with lane.work():
             self.memory = KeyValues(
                 config.slow,
@@ -197,8 +199,7 @@ class Rig:
 
         def slow(slots: Tensor) -> Tensor:
             at = torch.full_like(slots, context - 1)[:, None]
-            # Without graphs the engine looks back as far as the streams are, and with graphs as far as may be.
-            look = self._longest if self.setting.graphs else context
+            look = self._longest if self._looks_far else context
             cache = PagedCache(self.memory, slots, at, context=look, read=self.reader)
             hidden = self.slow(self.slow.embed(self._heard[: len(slots)])[:, None], at, cache)[:, 0]
             return self.slow.semantic_logits(hidden)
@@ -229,27 +230,30 @@ class Rig:
 
     def decode(self, slots: Tensor) -> Tensor:
         """The whole decode step, slow and fast."""
-        if self.setting.graphs:
+        if self._looks_far:
             return self.model.decode(slots)
         return self.model.decode(slots, context=self.setting.context + _ROOM)
 
+    def upload(self, slots: Sequence[int]) -> Tensor:
+        """A batch's slots on the device."""
+        with self.lane.work():
+            return self.lane.upload(np.array(slots))
+
     def read_alone(self, positions: int) -> Callable[[], Tensor]:
         """One pass that reads so many positions in slot 0, which has to have pages for them."""
-        rows = torch.from_numpy(self.rows(positions)[None]).to(self.setting.device)
-        start = torch.zeros(1, dtype=torch.long, device=self.setting.device)
-        counts = start + positions
+        with self.lane.work():
+            rows = self.lane.upload(self.rows(positions)[None])
+            start, counts = self.lane.upload(np.zeros(1, np.int64)), self.lane.upload(np.array([positions]))
         return lambda: self.model.read(rows, start, start, counts, context=positions)
 
     def codec(self, batch: int, frames: int) -> Callable[[], Tensor]:
         """Decoding so many frames of each of a batch's streams, in one pass."""
-        config = self.decoder.config
         with self.lane.work():
             state = self.decoder.state(self.setting.largest + 1)
-            slots = torch.arange(batch, device=self.setting.device)
-            codes = torch.from_numpy(self._codes(batch, frames)).to(self.setting.device)
+            slots = self.lane.upload(np.arange(batch))
+            codes = self.lane.upload(self._codes(batch, frames))
             largest = self.setting.largest
         part = self.captured(lambda codes, at: self.decoder.stream(codes, at, state), 0, largest)
-        assert codes.shape[1] == config.codebooks
         return lambda: part(codes, slots)
 
     def first_audio(self, times: int) -> float:
@@ -295,5 +299,6 @@ def _reader() -> ReadPages | None:
 
 
 def _compile(part: Part) -> Part:
-    compiled: Part = torch.compile(part, fullgraph=True, dynamic=False)
+    # As the engine does: one program for all sizes of batches, and one for a batch of 1.
+    compiled: Part = torch.compile(part, fullgraph=True, dynamic=True)
     return compiled

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-import torch
-
 from benchmarks.engine.floor import Speed
 from benchmarks.engine.machine import forget_peak, milliseconds, peak_bytes
 from benchmarks.engine.rig import PREFILLS, Rig
@@ -67,7 +65,7 @@ def measure_step(rig: Rig, batch: int, speed: Speed, told: Told) -> StepResult:
         rig.steps(slots, _WARM_UPS)
         gc.collect()
         steps = rig.steps(slots, setting.steps)
-        rows = torch.tensor(slots, device=setting.device)
+        rows = rig.upload(slots)
         decode = rig.captured(rig.decode)
         device_ms = milliseconds(rig.lane, lambda: decode(rows), calls=min(setting.steps, _DEVICE_CALLS))
     seconds = median(step.took for step in steps)
