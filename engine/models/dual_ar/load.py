@@ -1,6 +1,7 @@
 """From a checkpoint's folder to a model that speaks, on the device that there is."""
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,10 @@ PAGE_SIZE = 16
 CONTEXT = 4096
 """Positions of one stream at most: its voice, what it has said of late, and the segment it speaks."""
 
-_KV_SHARE = 0.8  # of the memory that is free once everything else is loaded
+_KV_SHARE = 0.85  # of the memory that is free once everything else is loaded
+_CLONING = (
+    3 << 29
+)  # bytes kept for the codec's encoder (0.83 GB) and what it computes, if ever a voice is cloned
 _KV_ON_CPU = 1 << 30
 _READ_ON_CUDA, _READ_ON_CPU = 1024, 128  # positions read in a step: about as long as a frame takes
 _PREFILLS = 16  # of new segments in one step; more of them keep those that speak waiting
@@ -112,6 +116,10 @@ def pick_dtype(name: DType, device: torch.device) -> torch.dtype:
 
 def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: torch.dtype) -> DualARModel:
     cuda = device.type == "cuda"
+    if not cuda:
+        # Half of the processors: the event loop and the encoders need theirs, and threads that wait for one of
+        # them spin.
+        torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
     tokenizer = Tokenizer.load(folder)
     config = read_config(folder, tokenizer.id_of)
     prompts = PromptBuilder(tokenizer, config)
@@ -236,7 +244,9 @@ def _pages(
     size = page_bytes(config.slow, PAGE_SIZE, dtype)
     memory = options.kv_memory
     if memory is None:
-        memory = int(torch.cuda.mem_get_info(device)[0] * _KV_SHARE) if device.type == "cuda" else _KV_ON_CPU
+        memory = _KV_ON_CPU
+        if device.type == "cuda":
+            memory = max(0, int((torch.cuda.mem_get_info(device)[0] - _CLONING) * _KV_SHARE))
     longest = -(-context // PAGE_SIZE)
     pages = min(memory // size, 2 * slots * longest) + 1
     if pages <= longest:

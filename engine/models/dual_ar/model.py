@@ -138,14 +138,10 @@ class DualARModel:
         text = speakable(segment.text)
         if not SPEAKER.sub("", text).strip():
             text = ""
-        number = min(segment.speaker, len(options.voices) - 1)
-        several = len(options.voices) > 1 or any(
-            voice != self._info.default_voice for voice in options.voices
-        )
         state.segments += 1
         state.now = _Spoken(
             text=text,
-            user=self._prompts.user(text, number if several else None) if text else None,
+            user=self._prompts.user(text, self._speaker(segment, options)) if text else None,
             limit=limit,
             pause=segment.pause if text else max(segment.pause, _UNSPEAKABLE_SECONDS),
             words=state.words.segment(segment.text, segment.pause),
@@ -193,6 +189,12 @@ class DualARModel:
         """End the thread that encodes recordings."""
         self._voices.close()
 
+    def _speaker(self, segment: Segment, options: StreamOptions) -> int | None:
+        """Who speaks a segment, as the prompt names him: a recording's number, or whom the model makes up."""
+        if options.voices == (self._info.default_voice,):
+            return segment.speaker or None  # one voice alone needs no name
+        return min(segment.speaker, len(options.voices) - 1)
+
     def _admit(self, stream: StreamId, options: StreamOptions) -> _Stream:
         recordings = [self._voices.want(voice) for voice in options.voices]
         seed = options.sampling.seed
@@ -221,7 +223,8 @@ class DualARModel:
                     speakers([recordings.result() for recordings in state.recordings])
                 )
             except Exception as error:
-                _log.error("a voice cannot be used", exc_info=error)
+                if not isinstance(error, SpeechError):
+                    _log.error("a voice cannot be used", exc_info=error)
                 self._fail(now, f"the voice could not be cloned: {error}")
                 return
         try:
