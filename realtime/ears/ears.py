@@ -2,15 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from engine.audio import AudioReader, DecodeError, TooLong
 from realtime.ears.ear import Ear
+from realtime.ears.file import FilePhrases
 from realtime.ears.listening import Listening
-from realtime.ears.phrases import Phrase, Phrases, hear
+from realtime.ears.phrases import Phrase, hear
 from realtime.ears.recogniser import (
     HEARING_RATE,
     HeardSegment,
@@ -18,12 +18,12 @@ from realtime.ears.recogniser import (
     HearingOverloaded,
     Recogniser,
     RecogniserInfo,
-    TooMuchAudio,
     Transcript,
-    Unhearable,
-    UnknownLanguage,
+    language_of,
 )
 from realtime.ears.workers import Workers
+
+_END = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +77,6 @@ class Ears:
         if self._recogniser is not None:
             await asyncio.to_thread(self._recogniser.close)
 
-    def language(self, wanted: str | None) -> str | None:
-        """The recogniser's name of a language such as "en", "en-US" or "EN". Raises :class:`UnknownLanguage`."""
-        recogniser, _ = self._loaded()
-        if not wanted or wanted.lower() == "auto":
-            return None
-        known = recogniser.info.languages
-        name = wanted.lower().replace("_", "-")
-        for candidate in (name, name.partition("-")[0]):
-            if candidate in known or (not known and candidate.isalpha()):
-                return candidate
-        raise UnknownLanguage(wanted, recogniser.info.name, known)
-
     async def transcribe(
         self, data: bytes, language: str | None = None, pay: Callable[[float], Awaitable[None]] | None = None
     ) -> Transcript:
@@ -98,24 +86,24 @@ class Ears:
         seconds of audio that are recognised next, and ends it by raising. Cancelled, it stops with the phrase
         under way. Raises :class:`HearingError`.
         """
-        language = self.language(language)
         recogniser, workers = self._loaded()
+        language = language_of(recogniser.info, language)
         if self._files >= self.config.max_files:
             raise HearingOverloaded
         self._files += 1
         try:
-            file = _File(data, recogniser.info, self.config.max_seconds)
+            phrases = FilePhrases(data, recogniser.info, self.config.max_seconds)
             segments: list[HeardSegment] = []
             paid = 0.0
-            while True:
-                phrase = await workers.run(file.next)
+            while (phrase := await workers.run(partial(next, phrases, _END))) is not _END:
                 if pay is not None:
-                    await pay(file.seconds - paid)
-                    paid = file.seconds
-                if phrase is None:
-                    break
-                segments += await workers.run(partial(hear, recogniser, phrase, language))
-            return Transcript(tuple(segments), file.seconds)
+                    await pay(phrases.seconds - paid)
+                    paid = phrases.seconds
+                if isinstance(phrase, Phrase):
+                    segments += await workers.run(partial(hear, recogniser, phrase, language))
+            if pay is not None:
+                await pay(phrases.seconds - paid)
+            return Transcript(tuple(segments), phrases.seconds)
         finally:
             self._files -= 1
 
@@ -135,8 +123,8 @@ class Ears:
         partials: bool = True,
     ) -> AsyncIterator[Ear]:
         """Hear a live stream. A phrase ends with a pause of so many seconds. Raises :class:`HearingError`."""
-        language = self.language(language)
         recogniser, workers = self._loaded()
+        language = language_of(recogniser.info, language)
         self.check_room()
         self._streams += 1
         try:
@@ -152,32 +140,3 @@ class Ears:
         if self._recogniser is None or self._workers is None:
             raise HearingOverloaded(retry_after=1.0)
         return self._recogniser, self._workers
-
-
-class _File:
-    """The phrases of a file, one at a time."""
-
-    def __init__(self, data: bytes, info: RecogniserInfo, max_seconds: float) -> None:
-        self.seconds = 0.0
-        self._phrases = self._read(data, info, max_seconds)
-
-    def next(self) -> Phrase | None:
-        """The next one, or None at the end. Blocks."""
-        return next(self._phrases, None)
-
-    def _read(self, data: bytes, info: RecogniserInfo, max_seconds: float) -> Iterator[Phrase]:
-        phrases = Phrases(max_seconds=info.max_seconds, min_seconds=info.min_seconds)
-        try:
-            with AudioReader(data, HEARING_RATE, max_seconds) as reader:
-                for piece in reader:
-                    self.seconds += piece.size / HEARING_RATE
-                    for event in phrases.push(piece):
-                        if isinstance(event, Phrase):
-                            yield event
-        except TooLong:
-            raise TooMuchAudio(f"longer than the {max_seconds:g} s that are taken at a time") from None
-        except DecodeError as error:
-            raise Unhearable(str(error)) from None
-        for event in phrases.flush():
-            if isinstance(event, Phrase):
-                yield event

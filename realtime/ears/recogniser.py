@@ -70,6 +70,20 @@ class Recogniser(Protocol):
         ...
 
 
+def language_of(info: RecogniserInfo, wanted: str | None) -> str | None:
+    """The recogniser's name of a language such as "en", "en-US" or "EN"; None for one that it shall find out.
+
+    Raises :class:`UnknownLanguage`.
+    """
+    if not wanted or wanted.lower() == "auto":
+        return None
+    name = wanted.lower().replace("_", "-")
+    for candidate in (name, name.partition("-")[0]):
+        if candidate in info.languages or (not info.languages and candidate.isalpha()):
+            return candidate
+    raise UnknownLanguage(wanted, info.name, info.languages)
+
+
 class HearingError(Exception):
     """Audio was not heard. The text is for whoever sent it."""
 
@@ -78,7 +92,12 @@ class UnknownLanguage(HearingError):
     """A language that the recogniser does not have; ``known`` are those that it has."""
 
     def __init__(self, language: str, recogniser: str, known: tuple[str, ...]) -> None:
-        super().__init__(f"got {language[:40]!r}; {recogniser} understands {', '.join(known)}")
+        expected = (
+            f"expected one that {recogniser} knows: {', '.join(known)}"
+            if known
+            else "expected a code such as en"
+        )
+        super().__init__(f"got {language[:40]!r}; {expected}")
         self.known = known
 
 

@@ -8,6 +8,7 @@ import click
 COMMANDS = {
     "serve": "Run the server.",
     "say": "Speak a text, or stdin, into a file or a pipe.",
+    "hear": "Print what is said in a recording.",
     "doctor": "Check the installation, and speak a sentence.",
     "voices": "List the voices.",
     "keys": "Create, list and revoke API keys.",

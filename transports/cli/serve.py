@@ -14,9 +14,11 @@ from typing import get_args
 import click
 
 from engine import EngineConfig, SpeechModel
+from realtime.ears import RecogniserChoice
 from transports.accounts import Prices
 from transports.cli.console import OperatorConsole
 from transports.cli.model import ModelChoice, ModelCommand, model_options
+from transports.cli.recogniser import recogniser_options
 from transports.cli.store import check, store_options
 from transports.cli.types import amount
 from transports.server import Server
@@ -117,6 +119,7 @@ def _aliases(_: click.Context, parameter: click.Parameter, pairs: tuple[str, ...
     metavar="CREDIT",
     help="Price of an hour of audio that is recognised.",
 )
+@recogniser_options(may_be_none=True)
 @click.option(
     "--log-level", default=_DEFAULTS.log_level, type=click.Choice(get_args(LogLevel)), help="How much to log."
 )
@@ -136,6 +139,7 @@ def serve(
     open_to_all: bool,
     price_tts: Decimal,
     price_asr: Decimal,
+    asr: RecogniserChoice | None,
     log_level: LogLevel,
     model: ModelChoice,
 ) -> None:
@@ -156,6 +160,7 @@ def serve(
         grace_seconds=grace,
         voice_aliases={**_DEFAULTS.voice_aliases, **voice_alias},
         allowed_origins=allow_origin,
+        asr=asr,
         log_level=log_level,
         data=data,
         database_url=database_url,
