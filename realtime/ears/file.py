@@ -13,9 +13,9 @@ _SILENCE = 30.0
 class FilePhrases(Iterator[Phrase | None]):
     """Iterates over the phrases of bytes, or of a file at a path, as its recogniser wants them.
 
-    None stands for 30 s without one, so that no step takes long. No more than ``max_seconds`` are decoded, a phrase
-    at a time; ``seconds`` is how much was by now. Raises :class:`Unhearable`, :class:`TooMuchAudio`, or OSError if
-    there is no such file.
+    None stands for 30 s without one, so that no step takes long. No more than ``max_seconds`` are decoded, a
+    phrase at a time; ``seconds`` is how much was by now. Raises :class:`Unhearable`, :class:`TooMuchAudio`, or
+    OSError if there is no such file.
     """
 
     def __init__(

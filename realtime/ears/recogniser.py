@@ -92,12 +92,8 @@ class UnknownLanguage(HearingError):
     """A language that the recogniser does not have; ``known`` are those that it has."""
 
     def __init__(self, language: str, recogniser: str, known: tuple[str, ...]) -> None:
-        expected = (
-            f"expected one that {recogniser} knows: {', '.join(known)}"
-            if known
-            else "expected a code such as en"
-        )
-        super().__init__(f"got {language[:40]!r}; {expected}")
+        those = f"one that {recogniser} knows: {', '.join(known)}" if known else "a code such as en"
+        super().__init__(f"got {language[:40]!r}; expected {those}")
         self.known = known
 
 
