@@ -5,7 +5,6 @@ import contextlib
 import itertools
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
@@ -61,7 +60,7 @@ class Engine:
         self._learned: OrderedDict[str, None] = OrderedDict()  # voices, the latest used last
         self._in_use: Counter[str] = Counter()  # streams that have each voice
         self._learning: dict[str, asyncio.Task[SpeechError | EngineStopped | None]] = {}
-        self._lessons = ThreadPoolExecutor(1, "parrotfish-learning")  # one at a time: speaking comes first
+        self._lesson = asyncio.Lock()  # one at a time: speaking comes first
         self._info: ModelInfo | None = None
         self._refusal = "the model is still loading"  # why nothing is taken, while the state is not READY
         self.state = EngineState.LOADING
@@ -115,10 +114,9 @@ class Engine:
         if self._info is None:
             return
         self._fail("the server is shutting down")
+        await asyncio.gather(*self._learning.values())
         self._worker.stop()
         await asyncio.to_thread(self._worker.join)
-        await asyncio.gather(*self._learning.values())
-        await asyncio.to_thread(self._lessons.shutdown)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -223,7 +221,9 @@ class Engine:
         """What kept the voice from being learned, if anything did."""
         failure: SpeechError | None = None
         try:
-            await self._loop.run_in_executor(self._lessons, self._worker.learn, voice, references)
+            async with self._lesson:
+                if self.ready:
+                    await asyncio.to_thread(self._worker.learn, voice, references)
         except SpeechError as error:
             failure = error
         finally:

@@ -115,7 +115,7 @@ def _level(speech: Pcm) -> Array:
 
 def _syllables(speech: Pcm) -> int:
     """The nuclei in speech: peaks of its level with a dip before each of them."""
-    count, lowest, highest = 0, math.inf, -math.inf
+    count, lowest, highest = 0, -math.inf, -math.inf  # silence lies before
     for level in _level(speech).tolist():
         highest = max(highest, level)
         if level < highest - _SYLLABLE_DIP_DB:  # a peak is over
