@@ -2,6 +2,7 @@
 
 import logging
 import os
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Literal
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
-from engine.models.codec import load_decoder, load_encoder
+from engine.models.codec import Decoder, load_decoder, load_encoder
 from engine.models.dual_ar.attention import KeyValues, ReadPages, page_bytes
 from engine.models.dual_ar.batcher import Batcher
-from engine.models.dual_ar.config import DualARConfig, read_config
+from engine.models.dual_ar.config import CheckpointError, DualARConfig, read_config
 from engine.models.dual_ar.frame import FrameModel
 from engine.models.dual_ar.model import DualARModel
 from engine.models.dual_ar.pages import PagePool
@@ -125,7 +127,7 @@ def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: tor
     prompts = PromptBuilder(tokenizer, config)
     _log.info("loading %s (%s) to %s as %s", folder, config.layout, device, dtype)
     slow, fast = load_weights(folder, config, device, dtype)
-    decoder = load_decoder(folder, device, dtype)
+    decoder = _decoder(folder, device, dtype)
     streams = options.max_streams or (_STREAMS_ON_CUDA if cuda else _STREAMS_ON_CPU)
     slots = OVERBOOKING * streams
     graphs = options.graphs and cuda
@@ -256,6 +258,14 @@ def _pages(
             "--max-streams so that more is left"
         )
     return pages
+
+
+def _decoder(folder: Path, device: torch.device, dtype: torch.dtype) -> Decoder:
+    try:
+        with enough_memory(device):
+            return load_decoder(folder, device, dtype)
+    except (OSError, ValueError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
+        raise CheckpointError(f"the codec in {folder} cannot be used: {error}") from error
 
 
 def _encode(folder: Path, device: torch.device) -> Callable[[Pcm], Codes]:
