@@ -79,7 +79,7 @@ class Phrases:
     @property
     def seconds(self) -> float:
         """How much was pushed."""
-        return self._now * _FRAME_SECONDS + self._rest.size / HEARING_RATE
+        return (self._now * FRAME + self._rest.size) / HEARING_RATE
 
     def open(self) -> Phrase | None:
         """The phrase that is not at its end yet, as far as it goes."""
