@@ -67,11 +67,11 @@ def until(true: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
 
 
 @contextmanager
-def served(port: int) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+def served(port: int, *arguments: str) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """A server as a user starts it: its URL and its process."""
     url = f"http://127.0.0.1:{port}/"
     process = subprocess.Popen(
-        [sys.executable, "-m", "transports.cli", "serve", "--port", str(port)],
+        [sys.executable, "-m", "transports.cli", "serve", "--port", str(port), *arguments],
         cwd=Path(__file__).parents[3],
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.DEVNULL,
@@ -347,4 +347,36 @@ def test_a_server_that_goes_is_noticed_and_so_is_its_return(browser: Browser) ->
         expect(page.locator("body")).to_have_attribute("data-server", "ready", timeout=10_000)
         speak(page, SHORT)
         has_state(page, "done")
+    page.close()
+
+
+def test_a_server_that_asks_for_a_key_is_given_one(browser: Browser, tmp_path: Path) -> None:
+    data = ["--data", str(tmp_path)]
+    create = [sys.executable, "-m", "transports.cli", "keys", "create", "--name", "page", "--rpm", "2", *data]
+    made = subprocess.run(create, cwd=Path(__file__).parents[3], check=True, capture_output=True, text=True)
+    key = made.stdout.strip()
+    page = browser.new_page()
+    with served(free_port(), *data) as (url, _):
+        load(page, url)
+        field = page.get_by_label("API key")
+        expect(field).to_be_visible()
+        expect(page.locator("#curl")).to_contain_text("$FISH_API_KEY")
+        speak(page, SHORT)
+        has_state(page, "error")
+        expect(page.get_by_role("alert")).to_contain_text("asks for an API key")
+        field.fill(key[:-1] + ("a" if key[-1] != "a" else "b"))
+        speak(page, SHORT)
+        has_state(page, "error")
+        expect(page.get_by_role("alert")).to_contain_text("not known")
+        field.fill(key)
+        speak(page, SHORT)
+        has_state(page, "done")
+        page.reload()
+        expect(page.get_by_label("What to say")).to_be_visible()
+        speak(page, SHORT)  # this tab has kept the key
+        has_state(page, "done")
+        expect(page.get_by_label("API key")).to_be_hidden()
+        speak(page, SHORT)
+        has_state(page, "error")
+        expect(page.get_by_role("alert")).to_contain_text("2 requests a minute")
     page.close()

@@ -1,5 +1,6 @@
 /** The page: what the user does goes to a Speech, what becomes of it is shown. */
 
+import { Access } from "./access.js";
 import { FORMATS } from "./decoders.js";
 import { Player } from "./player.js";
 import { ServerWatch } from "./server.js";
@@ -24,6 +25,7 @@ const text = byId("text");
 const player = new Player();
 const waveform = new Waveform(byId("waveform"));
 const server = new ServerWatch(url("ready"), showServer);
+const access = new Access(url("wallet/self/api-credit"), byId("access"), byId("key"));
 
 let speech = null;
 let peak = 0;
@@ -51,11 +53,14 @@ function speak() {
       if (state !== "connecting") server.look();
     },
     note: (message) => showMessage(message, "note"),
-    trouble: (message) => showMessage(message, "error"),
+    trouble: (message) => {
+      showMessage(message, "error");
+      showAccess();
+    },
     sent: (length) => showSent(settings.trickle ? length : 0),
   });
   speech = mine;
-  mine.run(url("v1/tts/live"), settings.request, settings.text, settings.trickle);
+  mine.run(url("v1/tts/live"), settings.request, settings.text, settings.trickle, access.key);
   animate();
 }
 
@@ -161,6 +166,13 @@ function showServer(state, streams) {
   if ((state === "ready" || state === "full") && !voicesShown) showVoices();
 }
 
+/** A browser does not say why a socket was refused; the server does. */
+async function showAccess() {
+  const refusal = await access.check();
+  if (refusal) showMessage(refusal, "error");
+  showCommand();
+}
+
 async function showVoices() {
   const response = await fetch(url("web/voices"));
   if (!response.ok) return;
@@ -190,7 +202,7 @@ function voiceCard({ id, name, description }, chosen) {
 function showCommand() {
   byId("speed-value").textContent = `${Number(byId("speed").value).toFixed(2)}×`;
   byId("volume-value").textContent = `${byId("volume").value.replace("-", "−")} dB`;
-  byId("curl").textContent = curlCommand(url("v1/tts"), readSettings(form));
+  byId("curl").textContent = curlCommand(url("v1/tts"), readSettings(form), access.asked);
 }
 
 async function copyCommand() {
@@ -215,4 +227,5 @@ byId("copy").addEventListener("click", copyCommand);
 
 showSent(0);
 showCommand();
+access.check().then(showCommand);
 server.look();

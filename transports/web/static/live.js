@@ -6,26 +6,28 @@ const { encode, decode } = globalThis.MessagePack;
  * One WebSocket, used for one utterance. To close it is to cancel.
  *
  * `listener.audio(bytes)` takes each slice of the container stream, `listener.log(message)` what the server has
- * to say, `listener.finished(reason)` ends the utterance: "stop", "error", or "lost" when the socket went first.
+ * to say, `listener.refused(message)` why it is about to end the utterance, and `listener.finished(reason)` that it
+ * is over: "stop", "error", or "lost" when the socket went first.
  */
 export class LiveSocket {
   #socket;
   #listener;
   #over = false;
 
-  /** @param {{audio: (bytes: Uint8Array) => void, log: (message: string) => void, finished: (reason: string) => void}} listener */
+  /** @param {{audio: (bytes: Uint8Array) => void, log: (message: string) => void, refused: (message: string) => void, finished: (reason: string) => void}} listener */
   constructor(listener) {
     this.#listener = listener;
   }
 
   /**
-   * Connect. Rejects when the server cannot be reached.
+   * Connect. Rejects when the server cannot be reached, or refuses us.
    * @param {URL} url of the API, with http or https
+   * @param {string} key for servers that ask for one, or ""; a browser can send it only as a subprotocol
    */
-  open(url) {
+  open(url, key) {
     const address = new URL(url);
     address.protocol = address.protocol.replace("http", "ws");
-    const socket = new WebSocket(address);
+    const socket = new WebSocket(address, key ? ["parrotfish", `parrotfish.key.${key}`] : []);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     return new Promise((resolve, reject) => {
@@ -67,6 +69,7 @@ export class LiveSocket {
     if (this.#over) return;
     if (message.event === "audio") this.#listener.audio(message.audio);
     else if (message.event === "log") this.#listener.log(message.message);
+    else if (message.event === "error") this.#listener.refused(message.error);
     else if (message.event === "finish") {
       this.#finish(message.reason);
       this.#socket.close();

@@ -19,12 +19,14 @@ export function readSettings(form) {
 /**
  * @param {URL} url of `/v1/tts`
  * @param {{text: string, format: string, request: object}} settings
+ * @param {boolean} keyed whether the server asks for an API key, which is not shown
  * @returns {string} a command that saves the same speech to a file
  */
-export function curlCommand(url, { text, format, request }) {
+export function curlCommand(url, { text, format, request }, keyed) {
   const body = quote(JSON.stringify({ text, ...request }));
   const file = `speech.${FORMATS[format].suffix}`;
-  return `curl -N ${quote(url.href)} \\\n  -H 'Content-Type: application/json' \\\n  -d ${body} \\\n  -o ${file}`;
+  const key = keyed ? '  -H "Authorization: Bearer $FISH_API_KEY" \\\n' : "";
+  return `curl -N ${quote(url.href)} \\\n${key}  -H 'Content-Type: application/json' \\\n  -d ${body} \\\n  -o ${file}`;
 }
 
 function quote(text) {

@@ -29,6 +29,7 @@ export class Speech {
   #departed = 0;
   #ended = new AbortController(); // no more text is to be sent
   #lastLog = "";
+  #refusal = "";
   #stopped = false;
 
   /**
@@ -44,6 +45,7 @@ export class Speech {
     this.#socket = new LiveSocket({
       audio: (bytes) => this.#receive(bytes),
       log: (message) => this.#log(message),
+      refused: (message) => (this.#refusal = message),
       finished: (reason) => this.#finish(reason),
     });
   }
@@ -54,14 +56,15 @@ export class Speech {
    * @param {object} request fields of the `start` message
    * @param {string} text
    * @param {boolean} slowly token by token, as a language model would write it
+   * @param {string} key the API key, or ""
    */
-  async run(url, request, text, slowly) {
+  async run(url, request, text, slowly, key) {
     this.#listener.state("connecting");
     try {
       [this.#decoder] = await Promise.all([
         createDecoder(this.format, (samples) => this.#play(samples), (error) => this.#fail(error.message)),
         this.#player.open(FORMATS[this.format].rate),
-        this.#socket.open(url),
+        this.#socket.open(url, key),
       ]);
     } catch (error) {
       this.#fail(error.message);
@@ -127,7 +130,7 @@ export class Speech {
   /** The server has said all it will; what it said is still heard to the end. */
   async #finish(reason) {
     this.#ended.abort();
-    const message = { stop: null, error: this.#lastLog || "The server could not go on.", lost: BROKEN }[reason];
+    const message = { stop: null, error: this.#refusal || this.#lastLog || "The server could not go on.", lost: this.#refusal || BROKEN }[reason];
     if (message) this.#listener.trouble(message);
     if (this.#decoder === null) {
       this.#fail(message ?? BROKEN); // it went before all was ready here
