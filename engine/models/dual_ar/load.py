@@ -33,6 +33,8 @@ PAGE_SIZE = 16
 CONTEXT = 4096
 """Positions of one stream at most: its voice, what it has said of late, and the segment it speaks."""
 
+_LEAST_CONTEXT = 256
+
 _KV_SHARE = 0.85  # of the memory that is free once everything else is loaded
 _CLONING = (
     3 << 29
@@ -129,6 +131,10 @@ def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: tor
     slow, fast = load_weights(folder, config, device, dtype)
     decoder = _decoder(folder, device, dtype)
     streams = options.max_streams or (_STREAMS_ON_CUDA if cuda else _STREAMS_ON_CPU)
+    context = min(options.context, config.slow.max_positions)
+    for name, value, least in (("max_streams", streams, 1), ("context", context, _LEAST_CONTEXT)):
+        if value < least:
+            raise ValueError(f"{name} is {value}; it must be {least} or more")
     slots = OVERBOOKING * streams
     graphs = options.graphs and cuda
     compiled = _compile if options.compile else None
@@ -147,7 +153,6 @@ def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: tor
         lambda: _encode(folder, device),
         decoder.config.sample_rate,
     )
-    context = min(options.context, config.slow.max_positions)
     with lane.work():
         memory = KeyValues(
             config.slow,

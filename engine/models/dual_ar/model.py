@@ -29,6 +29,7 @@ LEAST_SPEECH = 64
 """Frames (3 s) for which there must be room beside the prompt."""
 
 _UNSPEAKABLE_SECONDS = 0.2  # what is heard of a segment without text
+_WARM_TEXT = "…"  # there is nothing in it that a voice would have to say
 _AWAIT_SECONDS = 0.005  # how long a step waits for voices; somebody else may come meanwhile
 
 _log = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ class DualARModel:
             _log.info("warming voice %r", voice)
             stream, options = StreamId(-number), StreamOptions((voice,), paced=False)
             self._voices.want(voice).result()
-            self.prefill(stream, Segment("Hello."), options)
+            self.prefill(stream, Segment(_WARM_TEXT), options)
             for _ in range(64):  # a long prompt is read in parts
                 frame = self.step([stream])[0]
                 if isinstance(frame, SpeechError):

@@ -34,6 +34,12 @@ def test_a_codec_that_is_none_is_an_error_of_the_checkpoint(
         load_dual_ar(checkpoint, DualAROptions(device="cpu", max_streams=1))
 
 
+def test_sizes_that_cannot_be_are_told() -> None:
+    for wrong in ({"max_streams": -1}, {"context": 0}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))} is"):
+            load_dual_ar(folder(Layout.S2_PRO), DualAROptions(device="cpu", **wrong))  # type: ignore[arg-type]
+
+
 def test_a_device_that_is_none_is_told() -> None:
     assert pick_device("cpu") == torch.device("cpu")
     for name, words in (("tpu", "must be auto"), ("meta", "runs on cpu and cuda"), ("cuda:99", "sees")):

@@ -298,9 +298,8 @@ def test_settings_out_of_range_end_one_stream(
         babble.release(StreamId(stream))
 
 
-def test_text_without_letters_may_be_no_speech_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = model()
-    speaking = Speaking(made)
+def ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every frame be the end of its segment."""
     land = Batcher.land
 
     def ended(self: Batcher, flight: Flight) -> dict[int, Codes | Stop]:
@@ -308,8 +307,21 @@ def test_text_without_letters_may_be_no_speech_at_all(monkeypatch: pytest.Monkey
             flight.download.wait()[:, 0] = self._model.config.end_token
         return land(self, flight)
 
+    monkeypatch.setattr(Batcher, "land", ended)
+
+
+def test_a_model_that_has_nothing_to_say_is_warmed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = model()
+    ending(monkeypatch)
+    made.warm()
+    assert made._batcher.pool.used == 0
+
+
+def test_text_without_letters_may_be_no_speech_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = model()
+    speaking = Speaking(made)
     with monkeypatch.context() as patched:
-        patched.setattr(Batcher, "land", ended)
+        ending(patched)
         for _ in range(2):
             speaking.say(1, "!!!", options())
             speaking.finish()
