@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from engine import EngineError, EngineStopped, Overloaded, UnknownVoice
-from transports.store import StoreError
 from realtime import ears
+from transports.store import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -21,15 +21,22 @@ class RequestError(Exception):
     """A client's request that cannot be served as it stands; its text is for that client.
 
     ``field`` is the part of the request that is wrong, if one is; after ``retry_after`` seconds it may be tried
-    again.
+    again. ``code`` is the word for it of a dialect that has one.
     """
 
     def __init__(
-        self, message: str, status: int = 400, *, field: str | None = None, retry_after: float | None = None
+        self,
+        message: str,
+        status: int = 400,
+        *,
+        field: str | None = None,
+        retry_after: float | None = None,
+        code: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.field = field
+        self.code = code
         self.retry_after = retry_after
 
 
@@ -52,6 +59,7 @@ class Failure:
     status: int
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     field: str | None = None
+    code: str | None = None
 
 
 Teller = Callable[[Failure], Response]
@@ -64,7 +72,7 @@ def failure(error: Exception) -> Failure:
         case RequestError(status=401):
             return Failure(str(error), 401, {"WWW-Authenticate": "Bearer"})
         case RequestError():
-            return Failure(str(error), error.status, _retry(error.retry_after), error.field)
+            return Failure(str(error), error.status, _retry(error.retry_after), error.field, error.code)
         case UnknownVoice():
             return Failure(f"reference_id: {error}", 400, field="reference_id")
         case Overloaded():

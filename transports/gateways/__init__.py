@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from transports.errors import Teller
-from transports.gateways import acedata
+from transports.gateways import acedata, cloudsway, yuntts
 from transports.jobs import CALLBACK, Kind
 from transports.jobs.telling import telling
 from transports.services import Services
 
-ROUTERS = (acedata.router,)
-TELLERS: Mapping[str, Teller] = {acedata.PREFIX: acedata.tell}
+ROUTERS = (acedata.router, cloudsway.router, yuntts.router)
+TELLERS: Mapping[str, Teller] = {acedata.PREFIX: acedata.tell, yuntts.PREFIX: yuntts.tell}
 """How errors are told, by the beginnings of paths."""
 
 

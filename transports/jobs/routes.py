@@ -13,8 +13,9 @@ router = APIRouter()
 
 
 def base_of(request: Request) -> str:
-    """Where this server is for clients: as its operator says, or else as this one has called it."""
-    return services_of(request).settings.public_url or str(request.base_url)
+    """Where this server is for clients, with a slash: as its operator says, or else as this one has called it."""
+    url = services_of(request).settings.public_url
+    return f"{url.rstrip('/')}/" if url else str(request.base_url)
 
 
 @router.get("/files/{name}", include_in_schema=False)

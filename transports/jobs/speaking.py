@@ -16,6 +16,7 @@ from transports.jobs.queue import Later
 from transports.jobs.saving import save
 from transports.jobs.tables import Job
 from transports.services import Services
+from transports.store import StoreError
 
 
 class SpeakingJob(BaseModel):
@@ -46,7 +47,7 @@ async def speak_later(services: Services, job: Job) -> dict[str, Any]:
         return {"url": services.files.url(wanted.base, await save(services, speech))}
     except Overloaded as error:
         raise Later(error.retry_after, str(error), counts=False) from None
-    except EngineStopped as error:
+    except (EngineStopped, StoreError) as error:
         raise Later(1, str(error), counts=False) from None
     except RequestError as error:
         if error.status != 429:

@@ -18,6 +18,7 @@ def tell(failed: Failure) -> JSONResponse:
     """A failure as OpenAI words it, who answers 429 when no money is left."""
     default = ("server_error" if failed.status >= 500 else "invalid_request_error", None)
     kind, code = _KINDS.get(failed.status, default)
+    code = failed.code or code
     headers = dict(failed.headers)
     status = failed.status
     if status == 402:

@@ -27,7 +27,9 @@ async def get_model(name: str, request: Request, _: Authenticated) -> dict[str, 
         if model["id"] == name:
             return model
     known = ", ".join(model["id"] for model in _models(request))
-    raise RequestError(f"model: got {name[:80]!r}; expected one of {known}", 404, field="model")
+    raise RequestError(
+        f"model: got {name[:80]!r}; expected one of {known}", 404, field="model", code="model_not_found"
+    )
 
 
 def _models(request: Request) -> list[dict[str, Any]]:

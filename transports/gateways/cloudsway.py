@@ -1,0 +1,16 @@
+"""CloudsWay MaaS: Fish Audio's own API behind ``/v1/ai/{endpoint}/fishaudio``, whatever the endpoint is called.
+
+Its document makes a new voice public unless told otherwise; here it is private, as the official client has it.
+"""
+
+from fastapi import APIRouter
+
+from transports.fish.asr import router as asr_router
+from transports.fish.asr import speech_to_text
+from transports.fish.http import router as http_router
+from transports.fish.models import router as models_router
+
+router = APIRouter(prefix="/v1/ai/{endpoint}/fishaudio", include_in_schema=False)
+for _router in (http_router, asr_router, models_router):
+    router.include_router(_router)
+router.post("/asr")(speech_to_text)  # as in its example of a msgpack body
