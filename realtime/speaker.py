@@ -156,6 +156,11 @@ class Speaker:
         self._session.reject(reason, context, start=start)
         self._act()
 
+    def tell(self, event: Log | Cancelled, context: str = DEFAULT_CONTEXT) -> None:
+        """Tell the client something of what never came to be an utterance."""
+        self._outputs.append(Output(context, event, None))
+        self._act()
+
     def disconnect(self) -> None:
         """The client is gone: free everything, end the iteration. Idempotent."""
         self._session.disconnect()

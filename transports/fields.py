@@ -8,9 +8,16 @@ import ormsgpack
 from pydantic import BaseModel, ValidationError
 
 from transports.errors import RequestError, invalid
+from transports.msgpack import few_values
 
 MSGPACK = ("application/msgpack", "application/x-msgpack", "application/vnd.msgpack")
 JSON = ("application/json",)
+
+LARGE_BYTES = 64 * 1024
+"""What is larger is decoded on a thread."""
+# No request has more: recordings are large, but each is one value. A decoder holds Python's lock until it is
+# done, in a thread, too, which for millions of values is seconds.
+MAX_VALUES = 10_000
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -42,10 +49,25 @@ def decode(body: bytes, content_type: str, kinds: tuple[str, ...] = (*JSON, *MSG
     if kind not in kinds:
         names = " or ".join(name for name in kinds if name not in MSGPACK[1:])
         raise RequestError(f"Content-Type: got {kind[:80]!r}; expected {names}", 415, field="Content-Type")
+    if kind in MSGPACK:
+        return unpack(body)
     try:
-        return ormsgpack.unpackb(body) if kind in MSGPACK else orjson.loads(body)
-    except (ormsgpack.MsgpackDecodeError, orjson.JSONDecodeError) as error:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
         raise RequestError(f"body: not valid {kind}: {error}", field="body") from None
+
+
+def unpack(data: bytes, where: str = "body") -> Any:
+    """The value of a msgpack message, of which no more than ``LARGE_BYTES`` are for the event loop.
+
+    Raises :class:`RequestError`.
+    """
+    if len(data) > LARGE_BYTES and not few_values(data, MAX_VALUES):
+        raise RequestError(f"{where}: more than {MAX_VALUES} values in {len(data)} bytes", 413, field=where)
+    try:
+        return ormsgpack.unpackb(data)
+    except ormsgpack.MsgpackDecodeError as error:
+        raise RequestError(f"{where}: not valid msgpack: {error}", field=where) from None
 
 
 def _expectation(message: str) -> str:

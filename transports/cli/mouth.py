@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from engine import Engine, EngineConfig
 from realtime import Audio, Encoders, Event, Finished, Log, Session, Speaker
 from transports.cli.model import ModelChoice
+from transports.fish.casting import own_voices
 from transports.fish.schema import parse_request, speech_request
 
 
@@ -48,14 +49,14 @@ async def mouth_here(model: ModelChoice, request: Mapping[str, Any]) -> AsyncIte
         ) from error
     try:
         voice = request.get("reference_id")
-        if voice is not None and voice not in engine.info.voice_ids:
+        if (cast := own_voices(voice, engine.info, {})) is None:
             known = ", ".join(engine.info.voice_ids)
             raise click.BadParameter(f"{voice!r} is not one of {known}", param_hint="--voice")
         with ThreadPoolExecutor(1, "parrotfish-encoder") as encoder:
             # Its own writer waits for room; whatever it reads at once is in memory anyway.
             speaker = Speaker(engine, Encoders(encoder, encoder), Session(max_pending=sys.maxsize))
             try:
-                speaker.start(speech_request(parse_request(request), engine.info, {}, paced=False))
+                speaker.start(speech_request(parse_request(request), engine.info, cast, paced=False))
                 yield _Here(speaker)
             finally:
                 speaker.disconnect()

@@ -1,5 +1,6 @@
 """``POST /v1/tts`` and its sister with timestamps: a text in, its speech out as it is made."""
 
+import asyncio
 from base64 import b64encode
 
 import orjson
@@ -9,6 +10,8 @@ from starlette.responses import Response
 from realtime import Audio, SpeechRequest
 from transports.accounts import Caller
 from transports.accounts.auth import Authenticated
+from transports.fields import LARGE_BYTES
+from transports.fish.casting import cast
 from transports.fish.schema import TTSRequest, parse_body, speech_request
 from transports.fish.timestamps import Alignment
 from transports.services import Services, services_of
@@ -55,8 +58,8 @@ async def text_to_speech_with_timestamps(request: Request, caller: Authenticated
 
 
 async def voiced(services: Services, caller: Caller, wire: TTSRequest) -> SpeechRequest:
-    """What a request asks for, with voices that there are. Raises RequestError."""
-    return speech_request(wire, services.engine.info, services.settings.voice_aliases, paced=False)
+    """What a request asks for, with voices that there are. Raises RequestError, EngineError or HearingError."""
+    return speech_request(wire, services.engine.info, await cast(services, caller, wire), paced=False)
 
 
 async def speak(
@@ -71,4 +74,9 @@ async def _speech(request: Request, caller: Caller) -> Speech:
     """The request's text, which is being spoken."""
     services = services_of(request)
     body = await read_body(request, services.settings.max_message_bytes)
-    return await speak(services, caller, parse_body(body, request.headers.get("content-type", "")))
+    kind = request.headers.get("content-type", "")
+    # One with recordings takes a while to decode.
+    wire = (
+        parse_body(body, kind) if len(body) < LARGE_BYTES else await asyncio.to_thread(parse_body, body, kind)
+    )
+    return await speak(services, caller, wire)

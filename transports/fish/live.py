@@ -17,6 +17,7 @@ What we add to it, and its known clients do not mind:
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass, field, replace
 from time import time
 from typing import Any
@@ -28,9 +29,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from engine import EngineError, UnknownVoice
 from realtime import DEFAULT_CONTEXT, Audio, Cancelled, Event, Finished, Flushed, Log, SpeechRequest
+from realtime.ears import HearingError
 from transports.accounts import Admission, Caller, ConcurrencyExceeded, Kind, OutOfCredit
 from transports.accounts.auth import SUBPROTOCOL, authenticate
 from transports.errors import RequestError, error_response, failure, invalid, tell
+from transports.fields import LARGE_BYTES, unpack
+from transports.fish.backlog import Backlog
+from transports.fish.casting import cast, own_voices
 from transports.fish.schema import parse_request, speech_request
 from transports.fish.timestamps import Alignment, segments
 from transports.services import Services, services_of
@@ -38,9 +43,13 @@ from transports.store import StoreError
 
 router = APIRouter()
 
+log = logging.getLogger(__name__)
+
 # Pipecat's client dropped audio messages of 1024 bytes and fewer for long, so none so small is sent as PCM.
 MIN_PCM_BYTES = 1026
 MAX_CONTEXT_NAME = 100
+# Events that may wait for voices to be learned.
+MAX_WAITING = 10_000
 # An utterance that was cut off, or its socket closed, a moment ago still counts as running.
 PATIENCE_SECONDS = 1.0
 OPTIONAL_EVENTS = ("flushed", "alignment")
@@ -81,7 +90,7 @@ async def _serve(socket: WebSocket, *, timestamps: bool) -> None:
         connection.speaker.disconnect()
         tasks[0].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        connection.close()
+        await connection.close()
     for task in tasks:
         if not task.cancelled() and (error := task.exception()):
             raise error
@@ -143,6 +152,7 @@ class _Connection:
         self._channels: dict[int, _Channel] = {}
         self._admissions: dict[int, Admission] = {}
         self._latest: dict[str, Admission] = {}  # by context, for text
+        self._backlogs: dict[str, Backlog] = {}  # by context
 
     # -- what the client says -----------------------------------------------------------------------
 
@@ -164,17 +174,24 @@ class _Connection:
             elif not await self._handle(data):
                 return
 
-    def close(self) -> None:
-        """The socket is closed: whatever was still being spoken ends."""
+    async def close(self) -> None:
+        """The socket is closed: whatever was still being spoken, or waited for, ends."""
+        backlogs = list(self._backlogs.values())
+        for backlog in backlogs:
+            backlog.drop()
+        await asyncio.gather(*(backlog.task for backlog in backlogs if backlog.task), return_exceptions=True)
         for admission in self._admissions.values():
             admission.close()
 
     async def _handle(self, data: bytes) -> bool:
-        """Do what a message says; false if it was the last."""
+        """Do what a message says, or have it done after those before it; false if it was the last."""
         try:
-            event = ormsgpack.unpackb(data)
-        except ormsgpack.MsgpackDecodeError as error:
-            self.speaker.reject(f"message: not valid msgpack: {error}")
+            if len(data) < LARGE_BYTES:
+                event = unpack(data, "message")
+            else:
+                event = await asyncio.to_thread(unpack, data, "message")
+        except RequestError as error:
+            self.speaker.reject(str(error))
             return True
         if not isinstance(event, dict) or not isinstance(event.get("event"), str):
             self.speaker.reject('message: expected a map with "event": start, text, flush or stop')
@@ -187,17 +204,75 @@ class _Connection:
                 str(invalid("context", context, f"a name of 1 to {MAX_CONTEXT_NAME} characters"))
             )
             return True
+        if context in self._backlogs or (event["event"] == "start" and self._learns(event)):
+            self._wait(event, len(data), context)
+            return True
+        return await self._do(event, context)
+
+    def _learns(self, start: dict[Any, Any]) -> bool:
+        """Whether a voice may have to be learned before the utterance begins."""
+        fields, services = start.get("request"), self._services
+        if not isinstance(fields, dict):
+            return False
+        own = own_voices(fields.get("reference_id"), services.engine.info, services.settings.voice_aliases)
+        return own is None or bool(fields.get("references"))
+
+    def _wait(self, event: dict[Any, Any], size: int, context: str) -> None:
+        """Have an event done after those before it, while the socket is being read."""
+        backlog = self._backlogs.setdefault(context, Backlog())
+        if event["event"] == "cancel" and backlog.asking is not None:
+            backlog.drop()
+            self.speaker.tell(Cancelled(0.0, 0, ""), context)
+            return
+        backlog.add(event, size)
+        backlogs = self._backlogs.values()
+        most = 2 * self._services.settings.max_message_bytes
+        if sum(map(len, backlogs)) > MAX_WAITING or sum(one.size for one in backlogs) > most:
+            backlog.drop()
+            self.speaker.reject("too much was sent before a voice was learned", context, start=True)
+        if backlog.task is None:
+            backlog.task = asyncio.create_task(self._catch_up(backlog, context))
+
+    async def _catch_up(self, backlog: Backlog, context: str) -> None:
+        """Do what waits, until nothing does."""
         try:
-            await self._dispatch(event, context)
-        except (RequestError, EngineError, StoreError) as error:
+            while (event := backlog.next()) is not None:
+                asked = None
+                if event["event"] == "start":
+                    asked = backlog.asking = asyncio.create_task(self._asked(event))
+                    await asyncio.wait([asked])
+                    backlog.asking = None
+                    if asked.cancelled():
+                        continue
+                if not await self._do(event, context, asked):
+                    return
+        except (WebSocketDisconnect, RuntimeError):
+            self.speaker.disconnect()
+        except Exception:
+            log.exception("a live socket failed")
+            self.speaker.disconnect()
+        finally:
+            del self._backlogs[context]
+
+    async def _do(
+        self,
+        event: dict[Any, Any],
+        context: str,
+        asked: "asyncio.Task[tuple[SpeechRequest, str]] | None" = None,
+    ) -> bool:
+        """Do what an event says; false if it was the last. What a start asks for may be known."""
+        try:
+            if event["event"] == "start":
+                await self._begin(*await (asked or self._asked(event)), context)
+            else:
+                await self._dispatch(event, context)
+        except (RequestError, EngineError, HearingError, StoreError) as error:
             return await self._refuse(error, context, start=event["event"] == "start")
         return True
 
     async def _dispatch(self, event: dict[Any, Any], context: str) -> None:
         """Carry out a client's event. Raises what is wrong with it."""
         match event["event"]:
-            case "start":
-                await self._start(event, context)
             case "text":
                 text = event.get("text")
                 if not isinstance(text, str):
@@ -218,7 +293,8 @@ class _Connection:
                 known = "start, text, flush, stop, cancel or played"
                 self.speaker.warn(f"event: got {name[:40]!r}; expected {known}; ignored", context)
 
-    async def _start(self, event: dict[Any, Any], context: str) -> None:
+    async def _asked(self, event: dict[Any, Any]) -> tuple[SpeechRequest, str]:
+        """What a start asks for, with voices that the engine knows; and the text in it. Raises what is wrong."""
         fields = event.get("request")
         if not isinstance(fields, dict):
             raise invalid("request", fields, "a map of request fields")
@@ -227,16 +303,20 @@ class _Connection:
             raise invalid("events", wants, f"a list of {' and '.join(OPTIONAL_EVENTS)}")
         wire = parse_request({"text": "", **fields}, "request")
         services = self._services
-        request = speech_request(wire, services.engine.info, services.settings.voice_aliases, paced=True)
-        request = replace(request, events=frozenset(wants))
-        admission = await services.accounts.admit(self._caller, Kind.TTS, patience=PATIENCE_SECONDS)
+        voices = await cast(services, self._caller, wire)
+        request = speech_request(wire, services.engine.info, voices, paced=True)
+        return replace(request, events=frozenset(wants)), wire.text
+
+    async def _begin(self, request: SpeechRequest, text: str, context: str) -> None:
+        """Begin an utterance."""
+        admission = await self._services.accounts.admit(self._caller, Kind.TTS, patience=PATIENCE_SECONDS)
         self.speaker.start(request, context)
         if not self.speaker.takes_text(context):  # it was not begun, and the client is told why
             admission.close()
             return
         self._admissions[id(request)] = self._latest[context] = admission
-        if wire.text:
-            await self._text(wire.text, context)
+        if text:
+            await self._text(text, context)
 
     async def _text(self, text: str, context: str) -> None:
         """Have a text spoken that is paid for. What is not spoken costs nothing."""

@@ -5,7 +5,7 @@ both are taken. Null means "not given", unknown fields are ignored.
 """
 
 from base64 import b64decode
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -14,7 +14,7 @@ from engine import ModelInfo, Sampling, StreamOptions
 from engine.audio import FormatError, output_format
 from realtime import Latency, SpeechRequest
 from realtime.normalizer import MULTILINGUAL
-from transports.errors import RequestError, invalid
+from transports.errors import RequestError
 from transports.fields import check, decode, given
 
 MAX_SPEAKERS = 64
@@ -79,6 +79,14 @@ class TTSRequest(BaseModel):
     features: Annotated[list[Any], Field(max_length=64)] = []
 
 
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The voices of a request, which the engine knows, one for each speaker; and what its client should know."""
+
+    voices: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
 def parse_request(fields: Any, where: str = "") -> TTSRequest:
     """Check the fields of a request. Raises :class:`RequestError` that names the first wrong one."""
     return check(TTSRequest, fields, where)
@@ -89,9 +97,7 @@ def parse_body(body: bytes, content_type: str) -> TTSRequest:
     return parse_request(decode(body, content_type))
 
 
-def speech_request(
-    request: TTSRequest, info: ModelInfo, aliases: Mapping[str, str], *, paced: bool
-) -> SpeechRequest:
+def speech_request(request: TTSRequest, info: ModelInfo, cast: Cast, *, paced: bool) -> SpeechRequest:
     """The request in our own terms. Raises :class:`RequestError`."""
     try:
         output = output_format(
@@ -102,11 +108,8 @@ def speech_request(
         )
     except FormatError as error:
         raise RequestError(str(error), field=error.field) from None
-    notes = []
-    if request.references:
-        notes.append(f"references: {info.name} cannot clone a voice; it speaks with its own")
     options = StreamOptions(
-        voices=_voices(request.reference_id, info, aliases),
+        voices=cast.voices,
         speed=request.prosody.speed,
         sampling=Sampling(
             temperature=request.temperature,
@@ -129,24 +132,5 @@ def speech_request(
         # A model of many languages reads numbers itself, and better than we do in a language we have to guess.
         language=info.languages[0] if len(info.languages) == 1 else MULTILINGUAL,
         reads_tags=info.reads_tags,
-        notes=tuple(notes),
+        notes=cast.notes,
     )
-
-
-def _voices(wanted: str | list[str] | None, info: ModelInfo, aliases: Mapping[str, str]) -> tuple[str, ...]:
-    """One voice for each speaker; with none asked for, the model's own in their order, its default first.
-
-    Cloned voices are not for all speakers to try: a stream would have to hear the recordings of every one.
-    """
-    if not wanted and info.clones:
-        return (info.default_voice,)
-    if not wanted:
-        others = (voice for voice in info.voice_ids if voice != info.default_voice)
-        return (info.default_voice, *others)
-    voices = []
-    for name in [wanted] if isinstance(wanted, str) else wanted:
-        voice = aliases.get(name, name) or info.default_voice
-        if voice not in info.voice_ids:
-            raise invalid("reference_id", name, f"one of {', '.join(info.voice_ids)}")
-        voices.append(voice)
-    return tuple(voices)

@@ -15,9 +15,11 @@ from engine import ModelInfo, UnknownVoice
 from engine.audio import Container, output_format
 from realtime import Audio, SpeechRequest
 from realtime.tags import style_of
+from transports.accounts import Caller
 from transports.accounts.auth import Authenticated
 from transports.errors import RequestError
 from transports.fields import JSON, check, decode
+from transports.fish.casting import cast
 from transports.fish.schema import TTSRequest, speech_request
 from transports.openai.voices import reference_id
 from transports.services import Services, services_of
@@ -72,16 +74,17 @@ async def create_speech(request: Request, caller: Authenticated) -> Response:
     fields = decode(body, request.headers.get("content-type", ""), JSON)
     wire = check(OpenAISpeechRequest, fields)
     with _our_names():
-        speech = await Speech.begin(services, caller, _translated(wire, services), wire.input)
+        translated = await _translated(wire, services, caller)
+        speech = await Speech.begin(services, caller, translated, wire.input)
     if wire.stream_format == "audio":
         return SpeechResponse(speech, speech.request.output.mime, lambda audio: audio.data)
     return SpeechResponse(speech, "text/event-stream", _delta, end=_done(wire.input))
 
 
-def _translated(wire: OpenAISpeechRequest, services: Services) -> SpeechRequest:
+async def _translated(wire: OpenAISpeechRequest, services: Services, caller: Caller) -> SpeechRequest:
     info, aliases = services.engine.info, services.settings.voice_aliases
     ours = TTSRequest(text=wire.input, reference_id=reference_id(wire.voice, info, aliases))
-    request = speech_request(ours, info, aliases, paced=False)
+    request = speech_request(ours, info, await cast(services, caller, ours), paced=False)
     manner, notes = _manner(wire.instructions, info)
     return replace(
         request,

@@ -14,6 +14,7 @@ from tests.hearing import transcribe, word_error_rate
 from tests.transports.conftest import Running
 from tests.transports.fish.sentences import HELD
 from tests.transports.fish.test_live import BAD_REQUESTS, pitch
+from tests.transports.voices.recordings import recording
 
 TEXT = "The parrot repeats what it has heard."
 
@@ -130,7 +131,7 @@ def test_every_field_of_the_api_is_accepted(server: Running) -> None:
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_references_are_accepted_and_what_becomes_of_them_is_said(server: Running, nested: bool) -> None:
-    audio = b"RIFF not really"
+    audio = recording("opus")
     for kind, value in (
         ("application/msgpack", audio),
         ("application/json", base64.b64encode(audio).decode()),

@@ -16,6 +16,7 @@ from engine.audio import decode, loudness
 from tests.hearing import transcribe, word_error_rate
 from tests.transports.conftest import Running
 from tests.transports.fish.sentences import HELD
+from tests.transports.voices.recordings import recording
 
 TEXT = "The parrot repeats what it has heard."
 FORMATS = [
@@ -97,7 +98,7 @@ def test_options(client: FishAudio, server: Running) -> None:
 
 
 def test_references_do_not_fail(client: FishAudio) -> None:
-    reference = ReferenceAudio(audio=b"some audio", text="said before")
+    reference = ReferenceAudio(audio=recording("opus"), text="said before")
     assert client.tts.convert(text=TEXT, references=[reference])
 
 
