@@ -19,6 +19,9 @@ from engine.models.dual_ar.pages import PagedSequence, PagePool, Positions
 from engine.models.dual_ar.sampling import Start
 from engine.models.lane import Captured, Download, Lane
 
+READERS = 16
+"""Contexts that are read in one pass at most: for each, memory is taken as for the longest of them."""
+
 Codes = npt.NDArray[np.int64]
 """The codes of one frame, shape ``(codebooks,)``."""
 
@@ -241,7 +244,7 @@ class Batcher:
             hidden = self._read_nothing(1, 1, 1)
             self._draw.capture_all(hidden, slots, torch.zeros_like(slots))
             if self.device.type == "cuda":
-                for rows in (self._draw.buckets[-1], 1):
+                for rows in (min(READERS, self._draw.buckets[-1]), 1):
                     self._read_nothing(rows, max(1, self._budget // rows), self.longest)
         self._lane.finish()
 
@@ -271,7 +274,7 @@ class Batcher:
         """
         rows = len(chunks) + 1
         longest = max((count for _, count in chunks), default=0)
-        return self._budget // rows if rows * longest <= self._budget else 0
+        return self._budget // rows if rows <= READERS and rows * longest <= self._budget else 0
 
     def _chunk(self, slot: int, launch: _Launch, slots: Sequence[int]) -> int:
         """How many positions of the slot's context are read in this step; 0 if there is no room or no page."""

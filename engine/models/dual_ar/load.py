@@ -120,6 +120,9 @@ def pick_dtype(name: DType, device: torch.device) -> torch.dtype:
 
 def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: torch.dtype) -> DualARModel:
     cuda = device.type == "cuda"
+    # Convolutions of float32 in float32, as the recordings of the reference were encoded: which of two near codes
+    # it is, is decided by less than TF32 keeps.
+    torch.backends.cudnn.allow_tf32 = False
     if not cuda:
         # Half of the processors: the event loop and the encoders need theirs, and threads that wait for one of
         # them spin.

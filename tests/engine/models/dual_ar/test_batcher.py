@@ -10,6 +10,7 @@ import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+import engine.models.dual_ar.batcher as batcher_module
 from engine.models.dual_ar.attention import KeyValues
 from engine.models.dual_ar.batcher import Batcher, Codes, Flight, Stop
 from engine.models.dual_ar.config import DualARConfig, read_config
@@ -188,6 +189,19 @@ def test_others_speak_on_while_a_long_prompt_is_read() -> None:
         crowd.step()
     assert len(crowd.said[0]) == before + 10
     assert not crowd.said[1]
+
+
+def test_no_more_contexts_are_read_at_once_than_there_is_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batcher_module, "READERS", 2)
+    crowd = Crowd(batcher(budget=1000))
+    for slot in range(5):
+        crowd.begin(slot, prompt(LONG[slot]), LONG[slot])
+    for begun in (2, 4, 5):
+        crowd.step()
+        assert sum(bool(frames) for frames in crowd.said.values()) == begun
+    crowd.run(8)
+    for slot in range(5):
+        assert np.array_equal(said(crowd, slot, 8), alone(LONG[slot], 8))
 
 
 def test_a_voice_is_read_once_and_its_pages_are_shared() -> None:

@@ -2,7 +2,9 @@
 
 import wave
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from engine.models.dual_ar import DualARModel
 from engine.models.dual_ar.batcher import Batcher, Codes, Flight, Stop
 from engine.models.dual_ar.config import Layout
 from engine.models.dual_ar.pages import Positions
+from engine.models.dual_ar.voices import Voices
 from engine.models.lane import Captured, _Capture
 from engine.speech import Pcm, Sampling, Segment, StreamId, StreamOptions
 from tests.engine.models.dual_ar.babble import FRAME, RATE, Speaking, model
@@ -399,6 +402,28 @@ def test_a_warm_voice_is_not_read_again(voices: Path, monkeypatch: pytest.Monkey
     assert prompt - 16 < context.sequence.computed or context.computed >= context.known
     assert len(speaking.pcm[StreamId(1)][0])  # heard in the first step: there was but the text to read
     made.release(StreamId(1))
+
+
+def test_who_waits_for_a_voice_keeps_nobody_waiting(
+    voices: Path, alone: Pcm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = model(voices=voices)
+    encoded: Future[Any] = Future()
+    with monkeypatch.context() as patched:
+        patched.setattr(made._voices, "want", lambda voice: encoded if voice == "anna" else want(voice))
+        want = Voices.want.__get__(made._voices)
+        speaking = Speaking(made)
+        speaking.say(1, TEXT, options("anna"))
+        speaking.step()
+        speaking.say(2, TEXT, options())
+        for _ in range(round(len(alone) / FRAME) + 1):
+            speaking.step()
+    np.testing.assert_allclose(speaking.heard(2), alone, atol=1e-4)
+    assert not len(speaking.heard(1))
+    encoded.set_result(made._voices.want("anna").result())
+    speaking.finish()
+    assert len(speaking.heard(1))
+    assert not speaking.errors
 
 
 def test_two_speakers_of_one_stream_and_a_third_that_is_the_second(voices: Path) -> None:
