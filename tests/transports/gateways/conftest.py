@@ -9,10 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
+import numpy as np
 import orjson
 import pytest
 
 from engine import EngineConfig
+from engine.audio import AudioStream, output_format
 from tests.transports.conftest import Running, run_server
 from transports.accounts import Keyring, Limits
 from transports.settings import Settings
@@ -21,9 +23,17 @@ from transports.store import Database, database_url
 TEXT = "The parrot repeats what it has heard."
 
 
+def recording() -> bytes:
+    """Two seconds that can pass for a voice."""
+    time = np.arange(48_000) / 24_000
+    voice = sum(np.sin(2 * np.pi * 140 * k * time) / k for k in range(1, 20))
+    stream = AudioStream(24_000, output_format("wav"))
+    return stream.write((0.2 * voice).astype(np.float32)) + stream.finish()
+
+
 @dataclass(frozen=True)
 class Gateway:
-    """The server, and keys of accounts that are rich, poor, and slow."""
+    """The server, and keys of accounts that are rich, paying, poor, and slow."""
 
     running: Running
     keys: dict[str, str]
@@ -54,6 +64,7 @@ async def _keys(settings: Settings) -> dict[str, str]:
         "rich": await keyring.create("rich"),
         "other": await keyring.create("other"),
         "poor": await keyring.create("poor", credit=Decimal("0.000001")),
+        "paying": await keyring.create("paying", credit=Decimal(1)),
         "slow": await keyring.create("slow", limits=Limits(requests_per_minute=1)),
     }
     await database.close()
