@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from os import PathLike
 
 from realtime.ears.ear import Ear
 from realtime.ears.file import FilePhrases
@@ -62,6 +63,11 @@ class Ears:
         """What the recogniser can do; None before it is loaded, and if there is none."""
         return self._recogniser.info if self._recogniser else None
 
+    @property
+    def streams(self) -> int:
+        """How many live streams are open."""
+        return self._streams
+
     async def start(self) -> None:
         """Load the recogniser. Raises what goes wrong with it."""
         if self._make is not None:
@@ -78,9 +84,12 @@ class Ears:
             await asyncio.to_thread(self._recogniser.close)
 
     async def transcribe(
-        self, data: bytes, language: str | None = None, pay: Callable[[float], Awaitable[None]] | None = None
+        self,
+        source: bytes | str | PathLike[str],
+        language: str | None = None,
+        pay: Callable[[float], Awaitable[None]] | None = None,
     ) -> Transcript:
-        """What is said in a file's bytes, of any container and codec that FFmpeg reads.
+        """What is said in bytes, or a file at a path, of any container and codec that FFmpeg reads.
 
         ``language`` is a code such as "en", or None for the recogniser to find out. ``pay`` is called with the
         seconds of audio that are recognised next, and ends it by raising. Cancelled, it stops with the phrase
@@ -92,7 +101,7 @@ class Ears:
             raise HearingOverloaded
         self._files += 1
         try:
-            phrases = FilePhrases(data, recogniser.info, self.config.max_seconds)
+            phrases = FilePhrases(source, recogniser.info, self.config.max_seconds)
             segments: list[HeardSegment] = []
             paid = 0.0
             while (phrase := await workers.run(partial(next, phrases, _END))) is not _END:

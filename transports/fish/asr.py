@@ -16,11 +16,11 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 
 from realtime.ears import Transcript
-from transports.accounts import Kind
 from transports.accounts.auth import authenticate
 from transports.errors import RequestError
 from transports.fields import MSGPACK, check, decode
 from transports.forms import MULTIPART, parse_form
+from transports.hearing import heard
 from transports.services import services_of
 from transports.speech import read_body
 
@@ -70,8 +70,7 @@ async def speech_to_text(request: Request) -> ASRResponse:
     caller = await authenticate(request)
     body = await read_body(request, services.settings.max_message_bytes)
     wire = await asyncio.to_thread(parse_asr, body, request.headers.get("content-type", ""))
-    with await services.accounts.admit(caller, Kind.ASR) as admission:
-        transcript = await services.ears.transcribe(wire.audio, wire.language, admission.take)
+    transcript = await heard(request, caller, wire.audio, wire.language)
     return asr_response(transcript, segments=not wire.ignore_timestamps)
 
 
@@ -95,11 +94,11 @@ def parse_asr(body: bytes, content_type: str) -> ASRRequest:
 
 def asr_response(transcript: Transcript, *, segments: bool) -> ASRResponse:
     """A transcript as the API words it."""
-    heard = transcript.segments if segments else ()
+    parts = transcript.segments if segments else ()
     return ASRResponse(
         text=transcript.text,
         duration=round(transcript.seconds, 3),
         segments=[
-            ASRSegment(text=part.text, start=round(part.start, 3), end=round(part.end, 3)) for part in heard
+            ASRSegment(text=part.text, start=round(part.start, 3), end=round(part.end, 3)) for part in parts
         ],
     )
