@@ -37,6 +37,7 @@ _FIRST = (
     ("http", "POST", "/v1/tts"),
     ("http", "POST", "/v1/tts/stream/with-timestamp"),
     ("http", "POST", "/v1/audio/speech"),
+    ("http", "POST", "/v1/audio/transcriptions"),
     ("http", "POST", "/v1/asr"),
     ("websocket", "GET", "/v1/tts/live"),
     ("websocket", "GET", "/v1/tts/live/with-timestamp"),
@@ -180,6 +181,7 @@ def create_app(
     app.include_router(fish.asr_live_router)
     app.include_router(openai.models_router)
     app.include_router(openai.speech_router)
+    app.include_router(openai.transcriptions_router)
     for router in (*gateways.ROUTERS, files_router):
         app.include_router(router)
     app.include_router(wallet_router)

@@ -3,8 +3,9 @@
 from transports.openai.errors import tell
 from transports.openai.models import router as models_router
 from transports.openai.speech import router as speech_router
+from transports.openai.transcriptions import router as transcriptions_router
 
 PREFIXES = ("/v1/audio/", "/v1/models", "/compat/v1/")
 """Where its paths begin, and errors are told in its shape."""
 
-__all__ = ["PREFIXES", "models_router", "speech_router", "tell"]
+__all__ = ["PREFIXES", "models_router", "speech_router", "tell", "transcriptions_router"]

@@ -1,4 +1,4 @@
-"""``/v1/models``: the names that clients may ask for; each is the one model that is loaded."""
+"""``/v1/models``: the names that clients may ask for; each is the one voice or the one ear that there is."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from transports.services import services_of
 router = APIRouter()
 
 SPEECH_MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
+HEARING_MODELS = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 """OpenAI's own names, which many programs have built in."""
 
 
@@ -33,5 +34,8 @@ async def get_model(name: str, request: Request, _: Authenticated) -> dict[str, 
 
 
 def _models(request: Request) -> list[dict[str, Any]]:
-    names = dict.fromkeys((services_of(request).engine.info.name, *SPEECH_MODELS))
+    services = services_of(request)
+    names = dict.fromkeys((services.engine.info.name, *SPEECH_MODELS))
+    if services.ears.info is not None:
+        names |= dict.fromkeys((services.ears.info.name, *HEARING_MODELS))
     return [{"id": name, "object": "model", "created": 0, "owned_by": "parrotfish"} for name in names]

@@ -117,7 +117,7 @@ def _our_names() -> Iterator[None]:
         if field is None:
             raise
         message = f"{field}{str(error).removeprefix(error.field or '')}"
-        raise RequestError(message, error.status, field=field, retry_after=error.retry_after) from None
+        raise RequestError(message, error.status, field=field, code=error.code) from None
     except UnknownVoice as error:
         raise RequestError(f"voice: {error}", field="voice") from None
 
