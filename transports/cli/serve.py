@@ -38,6 +38,12 @@ def _aliases(_: click.Context, parameter: click.Parameter, pairs: tuple[str, ...
     return aliases
 
 
+def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -> str | None:
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{url!r} does not begin with http:// or https://", param=parameter)
+    return url
+
+
 @click.command(cls=ModelCommand, context_settings={"auto_envvar_prefix": "PARROTFISH", "show_default": True})
 @model_options
 @click.option("--host", default=_DEFAULTS.host, help="Address to listen on; 0.0.0.0 is every one.")
@@ -119,6 +125,25 @@ def _aliases(_: click.Context, parameter: click.Parameter, pairs: tuple[str, ...
     metavar="CREDIT",
     help="Price of an hour of audio that is recognised.",
 )
+@click.option(
+    "--public-url",
+    callback=_public_url,
+    metavar="URL",
+    show_default="as each client called it",
+    help="Address of this server for clients: that of audio to be fetched later begins with it.",
+)
+@click.option(
+    "--keep-audio",
+    default=_DEFAULTS.file_seconds / 3600,
+    type=click.FloatRange(0.01),
+    metavar="HOURS",
+    help="How long such audio can be fetched.",
+)
+@click.option(
+    "--allow-private-callbacks",
+    is_flag=True,
+    help="Post the results of tasks also to addresses of this machine and its network.",
+)
 @recogniser_options(may_be_none=True)
 @click.option(
     "--log-level", default=_DEFAULTS.log_level, type=click.Choice(get_args(LogLevel)), help="How much to log."
@@ -137,6 +162,9 @@ def serve(
     database_url: str | None,
     blobs_url: str | None,
     open_to_all: bool,
+    public_url: str | None,
+    keep_audio: float,
+    allow_private_callbacks: bool,
     price_tts: Decimal,
     price_asr: Decimal,
     asr: RecogniserChoice | None,
@@ -160,6 +188,9 @@ def serve(
         grace_seconds=grace,
         voice_aliases={**_DEFAULTS.voice_aliases, **voice_alias},
         allowed_origins=allow_origin,
+        public_url=public_url,
+        file_seconds=keep_audio * 3600,
+        private_callbacks=allow_private_callbacks,
         asr=asr,
         log_level=log_level,
         data=data,
