@@ -88,7 +88,7 @@ def _parsed(url: str) -> httpx.URL:
         parsed = httpx.URL(url) if len(url) <= MAX_URL else httpx.URL()
     except (httpx.InvalidURL, UnicodeError):
         raise invalid("callback_url", url, expected) from None
-    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
+    if parsed.scheme not in ("http", "https") or not parsed.raw_host or parsed.userinfo:
         raise invalid("callback_url", url, expected)
     return parsed
 
