@@ -1,4 +1,4 @@
-"""Form bodies: ``multipart/form-data`` and ``application/x-www-form-urlencoded``."""
+"""Bodies of ``multipart/form-data``, in memory."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,11 +50,13 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def parse_form(body: bytes, content_type: str) -> Form:
-    """The parts of a form. Takes some milliseconds for each megabyte: not for an event loop.
+    """The parts of a multipart form. Takes some milliseconds for each megabyte: not for an event loop.
 
     Raises :class:`RequestError`.
     """
     kind, options = parse_options_header(content_type)
+    if kind.decode("latin-1") != MULTIPART:
+        raise invalid("Content-Type", kind.decode("latin-1"), MULTIPART)
     parts: dict[str, list[bytes]] = {}
 
     def add(name: bytes | None, data: bytes) -> None:
@@ -72,7 +74,7 @@ def parse_form(body: bytes, content_type: str) -> Form:
 
     try:
         parser = FormParser(
-            kind.decode("latin-1"),
+            MULTIPART,
             on_field,
             on_file,
             boundary=options.get(b"boundary"),

@@ -115,7 +115,7 @@ async def test_rates_and_messages_of_any_length(server: Running, rate: int, step
         await client.push(resample(speak(TEXT).pcm, RATE, rate), step | 1)  # a sample may be cut in two
         await client.say(type="close")
         await client.until("closed")
-        assert word_error_rate(TEXT, client.all("final")[0]["text"]) <= 0.1
+        assert word_error_rate(TEXT, client.all("final")[0]["text"]) <= 0.2
         assert client.all("partial") == []
 
 
