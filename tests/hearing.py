@@ -1,4 +1,8 @@
-"""Ears for the tests: what a recogniser hears in audio, and how far that is from what was to be said."""
+"""Ears for the tests: what a recogniser hears in audio, and how far that is from what was to be said.
+
+They are not the product's own (``realtime.ears``), though both use Moonshine: what judges the product's speech shall
+not change with the product.
+"""
 
 import re
 from functools import cache
