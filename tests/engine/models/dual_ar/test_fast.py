@@ -21,7 +21,7 @@ def _inference():
 
 def heard() -> tuple[torch.Tensor, torch.Tensor]:
     """What the fast part hears of the teacher-forced frames, and their codes."""
-    hidden = torch.from_numpy(goldens()["hidden"])[PROMPT - 1 : -1]
+    hidden = torch.from_numpy(goldens()["hidden"])[PROMPT - 1 : -1].clone()  # one test breaks a row of it
     return hidden, golden_positions()[PROMPT:, 1:]
 
 
