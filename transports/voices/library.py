@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ from typing import Literal, TypeVar
 from unicodedata import normalize
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm import selectinload
 
 from engine import Reference
 from engine.voices import BadRecording
+from transports.accounts.tables import Account
 from transports.errors import RequestError, invalid
 from transports.store import Blobs, Database, StoreError, now
 from transports.voices.keeping import Keeper
@@ -48,13 +49,7 @@ SWEEP_SECONDS = 3600.0
 _PREPARING_THREADS = 2
 _PREPARING_MOST = 32  # pieces of work that may wait for them
 
-# A row with all that hangs on it, in as few questions as there are tables.
-_WHOLE = (
-    joinedload(VoiceRow.account),
-    selectinload(VoiceRow.tags),
-    selectinload(VoiceRow.languages),
-    selectinload(VoiceRow.samples),
-)
+_PARTS = selectinload(VoiceRow.tags), selectinload(VoiceRow.samples)
 
 Source = Callable[[], Awaitable[bytes]]
 """Gives the bytes of a file, when it is its turn."""
@@ -254,29 +249,35 @@ class Library:
     async def find(self, account: str, query: Query) -> Page:
         """A page of the voices that the account sees."""
         where = _filters(account, query)
-        popular = (VoiceRow.task_count.desc(), VoiceRow.created_at.desc(), VoiceRow.id)
-        newest = (VoiceRow.created_at.desc(), VoiceRow.id)
+        popular = (VoiceRow.task_count.desc(), VoiceRow.created_at.desc(), VoiceRow.id.desc())
+        newest = (VoiceRow.created_at.desc(), VoiceRow.id.desc())
         start = (query.page_number - 1) * query.page_size
+        # First which ones, if possible from an index alone, and then all about these.
+        total = select(func.count()).select_from(VoiceRow).where(*where)
+        # Where all have to be looked at, they are counted on the way.
+        counted = func.count().over() if len(where) > 1 else total.scalar_subquery()
+        page = (
+            select(VoiceRow.id, counted)
+            .where(*where)
+            .order_by(*(newest if query.sort_by == "created_at" else popular))
+            .offset(start)
+            .limit(query.page_size)
+        )
         async with self._database.reading() as session:
-            total = await session.scalar(select(func.count()).select_from(VoiceRow).where(*where)) or 0
-            rows = await session.scalars(
-                select(VoiceRow)
-                .options(*_WHOLE)
-                .where(*where)
-                .order_by(*(newest if query.sort_by == "created_at" else popular))
-                .offset(start)
-                .limit(query.page_size)
-            )
-            voices = tuple(map(self._seen, rows))
-        return Page(total, voices, start + len(voices) < total)
+            rows = list(await session.execute(page))
+            found = rows[0][1] if rows else await session.scalar(total) or 0
+            voices = await self._loaded(session, [row[0] for row in rows])
+        return Page(found, voices, start + len(voices) < found)
 
     async def get(self, account: str, voice: str) -> LibraryVoice:
         """One voice. 404 if there is none, 403 if it is another account's private one."""
         async with self._database.reading() as session:
-            row = await _found(session, voice)
-            if row.visibility == "private" and row.account_id != account:
-                raise _not_yours(voice)
-            return self._seen(row)
+            loaded = await self._loaded(session, [voice])
+        if not loaded:
+            raise _unknown(voice)
+        if loaded[0].visibility == "private" and loaded[0].account != account:
+            raise _not_yours(voice)
+        return loaded[0]
 
     async def update(self, account: str, voice: str, changes: Changes) -> LibraryVoice:
         """Change one of the account's own voices."""
@@ -391,29 +392,55 @@ class Library:
         if owner != account:
             raise _not_yours(voice)
 
-    def _seen(self, row: VoiceRow) -> LibraryVoice:
-        return LibraryVoice(
-            id=row.id,
-            account=row.account_id,
-            author=row.account.name,
-            title=row.title,
-            description=row.description,
-            visibility=row.visibility,
-            state=row.state,
-            failure=row.failure,
-            tags=tuple(tag.tag for tag in row.tags),
-            languages=tuple(language.language for language in row.languages),
-            samples=tuple(
-                Sample(one.number, one.text, one.seconds, one.audio, one.generated) for one in row.samples
-            ),
-            cover=row.cover,
-            cover_type=row.cover_type,
-            generate_sample=row.generate_sample,
-            revision=row.revision,
-            task_count=row.task_count + self._uses[row.id],
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-        )
+    async def _loaded(self, session: AsyncSession, ids: Sequence[str]) -> tuple[LibraryVoice, ...]:
+        """The voices of these ids that there are, in this order."""
+        if not ids:
+            return ()
+        tags, languages = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+        samples = defaultdict[str, list[Sample]](list)
+        for voice, tag in await session.execute(
+            select(TagRow.voice_id, TagRow.tag).where(TagRow.voice_id.in_(ids)).order_by(TagRow.number)
+        ):
+            tags[voice].append(tag)
+        for voice, language in await session.execute(
+            select(LanguageRow.voice_id, LanguageRow.language)
+            .where(LanguageRow.voice_id.in_(ids))
+            .order_by(LanguageRow.language)
+        ):
+            languages[voice].append(language)
+        for row in await session.execute(
+            select(*SampleRow.__table__.columns).where(SampleRow.voice_id.in_(ids)).order_by(SampleRow.number)
+        ):
+            sample = Sample(row.number, row.text, row.seconds, row.audio, row.generated)
+            samples[row.voice_id].append(sample)
+        loaded = {
+            row.id: LibraryVoice(
+                id=row.id,
+                account=row.account_id,
+                author=row.name,
+                title=row.title,
+                description=row.description,
+                visibility=row.visibility,
+                state=row.state,
+                failure=row.failure,
+                tags=tuple(tags[row.id]),
+                languages=tuple(languages[row.id]),
+                samples=tuple(samples[row.id]),
+                cover=row.cover,
+                cover_type=row.cover_type,
+                generate_sample=row.generate_sample,
+                revision=row.revision,
+                task_count=row.task_count + self._uses[row.id],
+                created_at=row.created_at,
+                updated_at=row.updated_at,
+            )
+            for row in await session.execute(
+                select(*VoiceRow.__table__.columns, Account.name)
+                .join(Account, Account.id == VoiceRow.account_id)
+                .where(VoiceRow.id.in_(ids))
+            )
+        }
+        return tuple(loaded[voice] for voice in ids if voice in loaded)
 
 
 def languages_of(texts: Iterable[str]) -> tuple[str, ...]:
@@ -424,7 +451,9 @@ def languages_of(texts: Iterable[str]) -> tuple[str, ...]:
 def _filters(account: str, query: Query) -> list[ColumnElement[bool]]:
     mine = VoiceRow.account_id == account
     ready = and_(VoiceRow.visibility == "public", VoiceRow.state == "trained")
-    where: list[ColumnElement[bool]] = [mine if query.mine else or_(mine, ready)]
+    # As a case, lest SQLite looks for these two one after the other, and then sorts all that it has found.
+    seen = case((mine, 1), (ready, 1), else_=0) == 1
+    where: list[ColumnElement[bool]] = [mine if query.mine else seen]
     if query.author is not None and not query.mine:
         where.append(VoiceRow.account_id == query.author)
     if query.visibility is not None:
@@ -442,7 +471,7 @@ def _filters(account: str, query: Query) -> list[ColumnElement[bool]]:
 
 
 async def _found(session: AsyncSession, voice: str) -> VoiceRow:
-    row = (await session.scalars(select(VoiceRow).options(*_WHOLE).where(VoiceRow.id == voice))).first()
+    row = (await session.scalars(select(VoiceRow).options(*_PARTS).where(VoiceRow.id == voice))).first()
     if row is None:
         raise _unknown(voice)
     return row

@@ -6,7 +6,6 @@ from typing import Literal
 from sqlalchemy import Double, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from transports.accounts.tables import Account
 from transports.store.base import Base, now
 
 Visibility = Literal["public", "unlist", "private"]
@@ -23,9 +22,11 @@ class VoiceRow(Base):
 
     __tablename__ = "voice"
     __table_args__ = (
-        Index("ix_voice_visibility_task_count", "visibility", "task_count", "created_at"),
-        Index("ix_voice_visibility_created_at", "visibility", "created_at"),
-        Index("ix_voice_account_id_created_at", "account_id", "created_at"),
+        # A page is read off one of these, with who may see it.
+        Index("ix_voice_newest", "created_at", "id", "account_id", "visibility", "state"),
+        Index("ix_voice_popular", "task_count", "created_at", "id", "account_id", "visibility", "state"),
+        Index("ix_voice_own_newest", "account_id", "created_at", "id"),
+        Index("ix_voice_own_popular", "account_id", "task_count", "created_at", "id"),
         Index("ix_voice_state", "state", "created_at"),
     )
 
@@ -50,7 +51,6 @@ class VoiceRow(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now)
 
-    account: Mapped[Account] = relationship()
     tags: Mapped[list["TagRow"]] = relationship(order_by="TagRow.number", cascade="all, delete-orphan")
     languages: Mapped[list["LanguageRow"]] = relationship(
         order_by="LanguageRow.language", cascade="all, delete-orphan"

@@ -43,11 +43,13 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_voice_account_id"),
         sa.PrimaryKeyConstraint("id", name="pk_voice"),
     )
-    op.create_index("ix_voice_account_id_created_at", "voice", ["account_id", "created_at"])
+    op.create_index("ix_voice_own_newest", "voice", ["account_id", "created_at", "id"])
+    op.create_index("ix_voice_own_popular", "voice", ["account_id", "task_count", "created_at", "id"])
     op.create_index("ix_voice_cover", "voice", ["cover"])
     op.create_index("ix_voice_state", "voice", ["state", "created_at"])
-    op.create_index("ix_voice_visibility_created_at", "voice", ["visibility", "created_at"])
-    op.create_index("ix_voice_visibility_task_count", "voice", ["visibility", "task_count", "created_at"])
+    seen = ["account_id", "visibility", "state"]
+    op.create_index("ix_voice_newest", "voice", ["created_at", "id", *seen])
+    op.create_index("ix_voice_popular", "voice", ["task_count", "created_at", "id", *seen])
     op.create_table(
         "voice_language",
         sa.Column("voice_id", sa.String(32), nullable=False),
