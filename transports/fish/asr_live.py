@@ -131,11 +131,10 @@ class _Reader:
 
         async def push() -> None:
             whole = len(held) // 2 * 2
-            if whole and not ending:
-                await admission.take(whole / 2 / rate, streamed=True)
-                await ear.push(
-                    np.frombuffer(held[:whole], np.dtype("<i2")).astype(np.float32) / np.float32(32768)
-                )
+            for at in range(0, 0 if ending else whole, 2 * rate):  # a second at a time: a message may be long
+                samples = np.frombuffer(held[at : min(at + 2 * rate, whole)], np.dtype("<i2"))
+                await admission.take(samples.size / rate, streamed=True)
+                await ear.push(samples.astype(np.float32) / np.float32(32768))
             del held[:whole]
 
         while (message := await self._receive()) is not None:

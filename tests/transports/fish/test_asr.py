@@ -2,11 +2,9 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import av
@@ -20,12 +18,12 @@ from fishaudio.exceptions import APIError
 
 from engine.audio import AudioStream, Container, output_format
 from engine.speech import Pcm
-from realtime.ears import EarsConfig
+from realtime.ears import HearingOff
 from tests.engine.models.speaking import RATE, speak
 from tests.hearing import word_error_rate
-from tests.transports.conftest import Running, run_server
+from tests.transports.conftest import Running
 from tests.transports.fish.sentences import HELD
-from transports.settings import Settings
+from transports.errors import failure
 
 TEXT = "We should leave before the rain starts, or we will be wet."
 
@@ -60,28 +58,20 @@ def contained(container: str, codec: str, rate: int = 48000, layout: str = "mono
     return file.getvalue()
 
 
-def post(server: Running, body: Any, kind: str = "application/msgpack") -> httpx.Response:
+def post(hears: Running, body: Any, kind: str = "application/msgpack") -> httpx.Response:
     data = body if isinstance(body, bytes) else ormsgpack.packb(body)
-    return httpx.post(f"{server.url}/v1/asr", content=data, headers={"content-type": kind}, timeout=60)
+    return httpx.post(f"{hears.url}/v1/asr", content=data, headers={"content-type": kind}, timeout=60)
 
 
-def heard(server: Running, audio: bytes, **fields: Any) -> dict[str, Any]:
-    response = post(server, {"audio": audio, **fields})
+def heard(hears: Running, audio: bytes, **fields: Any) -> dict[str, Any]:
+    response = post(hears, {"audio": audio, **fields})
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     return answer
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """One that takes bodies of 2 MB, and 130 s of audio."""
-    folder = tmp_path_factory.mktemp("data")
-    ears = EarsConfig(max_seconds=130.0, max_files=3)
-    yield from run_server(Settings(port=0, data=folder, max_message_bytes=2_000_000, ears=ears))
-
-
-def test_the_sdk(server: Running) -> None:
-    client = FishAudio(api_key="any", base_url=server.url)
+def test_the_sdk(hears: Running) -> None:
+    client = FishAudio(api_key="any", base_url=hears.url)
     result = client.asr.transcribe(audio=encoded(spoken(), "mp3"), language="en")
     assert word_error_rate(TEXT, result.text) == 0
     assert result.duration == pytest.approx(len(spoken()) / RATE, abs=0.1)  # seconds
@@ -95,16 +85,16 @@ def test_the_sdk(server: Running) -> None:
     client.close()
 
 
-async def test_the_async_sdk(server: Running) -> None:
-    client = AsyncFishAudio(api_key="any", base_url=server.url)
+async def test_the_async_sdk(hears: Running) -> None:
+    client = AsyncFishAudio(api_key="any", base_url=hears.url)
     audio = encoded(spoken(), "opus")
     results = await asyncio.gather(*(client.asr.transcribe(audio=audio) for _ in range(3)))
     assert [word_error_rate(TEXT, result.text) for result in results] == [0, 0, 0]
     await client.close()
 
 
-def test_the_legacy_sdk(server: Running) -> None:
-    with legacy.Session("any", base_url=server.url) as session:
+def test_the_legacy_sdk(hears: Running) -> None:
+    with legacy.Session("any", base_url=hears.url) as session:
         result = session.asr(legacy.ASRRequest(audio=encoded(spoken()), language="en"))
         assert word_error_rate(TEXT, result.text) == 0
         assert len(result.segments) == 1
@@ -122,25 +112,25 @@ def test_the_legacy_sdk(server: Running) -> None:
         ("aiff", "pcm_s16be", 22050, "stereo"),
     ],
 )
-def test_containers(server: Running, container: str, codec: str, rate: int, layout: str) -> None:
-    answer = heard(server, contained(container, codec, rate, layout))
+def test_containers(hears: Running, container: str, codec: str, rate: int, layout: str) -> None:
+    answer = heard(hears, contained(container, codec, rate, layout))
     assert word_error_rate(TEXT, answer["text"]) <= 0.1
     assert answer["duration"] == pytest.approx(len(spoken()) / RATE, abs=0.15)
 
 
-def test_a_form_as_curl_sends_it(server: Running) -> None:
+def test_a_form_as_curl_sends_it(hears: Running) -> None:
     for fields, segments in (
         ({"language": "en", "ignore_timestamps": "false"}, 1),
         ({"ignore_timestamps": "true"}, 0),
     ):
         files = {"audio": ("../../etc/passwd", encoded(spoken(), "mp3"), "text/plain")}
-        response = httpx.post(f"{server.url}/v1/asr", data=fields, files=files, timeout=60)
+        response = httpx.post(f"{hears.url}/v1/asr", data=fields, files=files, timeout=60)
         assert response.status_code == 200, response.text
         assert word_error_rate(TEXT, response.json()["text"]) == 0
         assert len(response.json()["segments"]) == segments
 
 
-def test_two_minutes_are_cut_in_their_pauses(server: Running) -> None:
+def test_two_minutes_are_cut_in_their_pauses(hears: Running) -> None:
     """Each text is a segment, with its times right to 0.3 s."""
     texts = [*HELD[:5], f"{HELD[8]} {HELD[9]}"]
     pauses = itertools.cycle([0.8, 22.0, 14.0, 1.2, 28.0])
@@ -153,7 +143,7 @@ def test_two_minutes_are_cut_in_their_pauses(server: Running) -> None:
         expected.append((at + start, at + end))
         parts.append(spoken(text))
     parts.append(np.zeros(120 * RATE - sum(map(len, parts)), np.float32))
-    answer = heard(server, encoded(np.concatenate(parts), "mp3"))
+    answer = heard(hears, encoded(np.concatenate(parts), "mp3"))
     assert answer["duration"] == pytest.approx(120, abs=0.1)
     assert word_error_rate(" ".join(texts), answer["text"]) <= 0.06
     segments = answer["segments"]
@@ -192,34 +182,33 @@ BOMB += b"\x02\0\x10\0data\xff\xff\xff\xff" + bytes(1_500_000)
     ],
     ids=str,
 )
-def test_bad_bodies(server: Running, body: Any, kind: str, status: int, names: str) -> None:
-    response = post(server, body, kind)
+def test_bad_bodies(hears: Running, body: Any, kind: str, status: int, names: str) -> None:
+    response = post(hears, body, kind)
     assert response.status_code == status, response.text
     assert response.json()["status"] == status
     assert names in response.json()["message"]
 
 
-def test_a_client_that_leaves_is_not_heard_any_further(server: Running) -> None:
+def test_a_client_that_leaves_is_not_heard_any_further(hears: Running) -> None:
     """Its place is free again at once: as many as there are places may come and go, and then one is served."""
     speech = encoded(np.tile(spoken(), 25), "opus")
     for _ in range(3):
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(
-                f"{server.url}/v1/asr",
+                f"{hears.url}/v1/asr",
                 content=ormsgpack.packb({"audio": speech}),
                 headers={"content-type": "application/msgpack"},
                 timeout=httpx.Timeout(10, read=0.2),
             )
-    assert word_error_rate(TEXT, heard(server, encoded(spoken()))["text"]) == 0
+    assert word_error_rate(TEXT, heard(hears, encoded(spoken()))["text"]) == 0
 
 
-def test_a_server_without_ears_says_so(tmp_path: Path) -> None:
-    for deaf in run_server(Settings(port=0, data=tmp_path, asr=None)):
-        response = post(deaf, {"audio": encoded(spoken())})
-        assert (response.status_code, response.json()["status"]) == (501, 501)
-        assert "--asr none" in response.json()["message"]
+def test_a_server_without_ears_says_so() -> None:
+    told = failure(HearingOff())
+    assert told.status == 501
+    assert "--asr none" in told.message
 
 
-def test_the_api_describes_itself(server: Running) -> None:
-    content = httpx.get(f"{server.url}/openapi.json").json()["paths"]["/v1/asr"]["post"]
+def test_the_api_describes_itself(hears: Running) -> None:
+    content = httpx.get(f"{hears.url}/openapi.json").json()["paths"]["/v1/asr"]["post"]
     assert set(content["requestBody"]["content"]) == {"multipart/form-data", "application/msgpack"}

@@ -23,11 +23,6 @@ TEXT = "We should leave before the rain starts, or we will be wet."
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    yield from run_server(Settings(port=0, data=tmp_path_factory.mktemp("data"), max_message_bytes=500_000))
-
-
-@pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server with room for one stream, which must be short and may not rest."""
     ears = EarsConfig(max_streams=1, max_stream_seconds=2.0, idle_seconds=0.3)
@@ -61,8 +56,8 @@ class Client:
 
 
 @asynccontextmanager
-async def opened(server: Running, **config: Any) -> AsyncIterator[Client]:
-    async with connect(server.url.replace("http", "ws") + "/v1/asr/realtime") as socket:
+async def opened(hears: Running, **config: Any) -> AsyncIterator[Client]:
+    async with connect(hears.url.replace("http", "ws") + "/v1/asr/realtime") as socket:
         client = Client(socket)
         await client.say(**config)
         await client.until("ready")
@@ -73,9 +68,9 @@ def quiet(seconds: float) -> Pcm:
     return np.zeros(round(seconds * RATE), np.float32)
 
 
-async def test_turns_partials_and_finals(server: Running) -> None:
+async def test_turns_partials_and_finals(hears: Running) -> None:
     speech = speak(TEXT)
-    async with opened(server, type="config", sample_rate=RATE, language="en") as client:
+    async with opened(hears, type="config", sample_rate=RATE, language="en") as client:
         for turn in range(2):
             await client.push(quiet(1.0))
             third = len(speech.pcm) // 3
@@ -110,8 +105,8 @@ async def test_turns_partials_and_finals(server: Running) -> None:
 
 
 @pytest.mark.parametrize(("rate", "step"), [(8000, 160), (48000, 100_001)])
-async def test_rates_and_messages_of_any_length(server: Running, rate: int, step: int) -> None:
-    async with opened(server, sample_rate=rate, interim_results=False) as client:
+async def test_rates_and_messages_of_any_length(hears: Running, rate: int, step: int) -> None:
+    async with opened(hears, sample_rate=rate, interim_results=False) as client:
         await client.push(resample(speak(TEXT).pcm, RATE, rate), step | 1)  # a sample may be cut in two
         await client.say(type="close")
         await client.until("closed")
@@ -119,9 +114,9 @@ async def test_rates_and_messages_of_any_length(server: Running, rate: int, step
         assert client.all("partial") == []
 
 
-async def test_several_at_once_hear_their_own(server: Running) -> None:
+async def test_several_at_once_hear_their_own(hears: Running) -> None:
     async def hear(text: str) -> float:
-        async with opened(server, sample_rate=RATE) as client:
+        async with opened(hears, sample_rate=RATE) as client:
             await client.push(speak(text).pcm)
             await client.say(type="close")
             await client.until("closed")
@@ -130,8 +125,8 @@ async def test_several_at_once_hear_their_own(server: Running) -> None:
     assert max(await asyncio.gather(*(hear(text) for text in HELD[:5]))) <= 0.25
 
 
-async def test_finalize_waits_for_no_pause(server: Running) -> None:
-    async with opened(server, sample_rate=RATE, interim_results=False) as client:
+async def test_finalize_waits_for_no_pause(hears: Running) -> None:
+    async with opened(hears, sample_rate=RATE, interim_results=False) as client:
         await client.push(speak(TEXT).pcm[: -RATE // 3])
         await client.say(type="finalize")
         await client.until("finalized")
@@ -141,10 +136,10 @@ async def test_finalize_waits_for_no_pause(server: Running) -> None:
         assert len(client.all("final")) == 1
 
 
-async def test_the_pause_that_ends_a_turn_can_be_set(server: Running) -> None:
+async def test_the_pause_that_ends_a_turn_can_be_set(hears: Running) -> None:
     speech = np.concatenate([speak(TEXT).pcm, quiet(0.6), speak(TEXT).pcm])
     for silence, turns in ((300, 2), (1500, 1)):
-        async with opened(server, sample_rate=RATE, silence_ms=silence, interim_results=False) as client:
+        async with opened(hears, sample_rate=RATE, silence_ms=silence, interim_results=False) as client:
             await client.push(speech)
             await client.say(type="close")
             await client.until("closed")
@@ -167,13 +162,13 @@ async def test_the_pause_that_ends_a_turn_can_be_set(server: Running) -> None:
         (['{"interim_results": 1}'], 400, "interim_results"),
         (["{}", '{"type": "config"}'], 400, "type: got 'config'; expected finalize"),
         (["{}", "{}"], 400, "type"),
-        (["{}", bytes(500_001)], 413, "500000"),
+        (["{}", bytes(2_000_001)], 413, "2000000"),
     ],
 )
 async def test_what_is_wrong_is_named(
-    server: Running, messages: list[str | bytes], status: int, names: str
+    hears: Running, messages: list[str | bytes], status: int, names: str
 ) -> None:
-    async with connect(server.url.replace("http", "ws") + "/v1/asr/realtime") as socket:
+    async with connect(hears.url.replace("http", "ws") + "/v1/asr/realtime") as socket:
         client = Client(socket)
         for message in messages:
             await socket.send(message)
