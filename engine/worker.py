@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 CALIBRATION_TEXT = "The parrot sat on the tall mast and told the whole harbour what it had heard."
 CALIBRATIONS = 3
+GIVE_UP_AFTER = 3  # steps in a row that fail as a whole
 LOAD_LIMIT = 0.5  # share of real time that admitted streams may ask of the model; the rest absorbs bursts
 MIN_CAPACITY, MAX_CAPACITY = 4, 512
 
@@ -83,6 +84,7 @@ class Worker:
         self._work: dict[StreamId, _Work] = {}
         self._released: list[StreamId] = []
         self._stopping = False
+        self._failures = 0
         self._thread = threading.Thread(target=self._run, name="parrotfish-engine", daemon=True)
         self._loaded: Callable[[ModelInfo | BaseException], None]
 
@@ -258,7 +260,12 @@ class Worker:
         try:
             outcomes: Sequence[Frame | SpeechError] = model.step(streams)
         except Exception as error:  # the whole batch is lost, but only this batch
-            outcomes = [_speech_error(error)] * len(streams)
+            self._failures += 1
+            if self._failures == GIVE_UP_AFTER:
+                raise  # a device that is gone fails every step: an engine that says so can be replaced
+            outcomes = [_speech_error(error) for _ in streams]
+        else:
+            self._failures = 0
         return [
             Delivery(stream, at_work[stream].stretched(outcome) if isinstance(outcome, Frame) else outcome)
             for stream, outcome in zip(streams, outcomes, strict=True)

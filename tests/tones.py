@@ -30,8 +30,8 @@ def recording(hz: float, text: str = "aaaa", seconds: float = 1.0, rate: int = 4
 class ToneModel:
     """Speaks every character as one frame of its voice's tone. Words are timed; state hangs on the stream.
 
-    Text with "unspeakable" in it fails in prefill, with "breaks" in its first frame, and "crash" kills the
-    worker. ``gate`` holds up every step while it is cleared, and ``blocked`` says that one is being held up;
+    Text with "unspeakable" in it fails in prefill, with "breaks" in its first frame, "crash" kills the
+    worker, and a step with a stream of "boom" fails as a whole. ``gate`` holds up every step while it is cleared, and ``blocked`` says that one is being held up;
     ``log`` tells what was called. It hands out nothing in the first ``thinking`` steps of a segment.
 
     It learns the loudest tone of a voice's first recording while ``lessons`` is set, and nothing from silence;
@@ -88,6 +88,8 @@ class ToneModel:
             self.blocked.set()
             self.gate.wait()
         self.log.append(("step", tuple(streams)))
+        if any("boom" in self._left[stream][0].text for stream in streams):
+            raise ValueError("boom")
         return [self._frame(stream) for stream in streams]
 
     def _frame(self, stream: StreamId) -> Frame | SpeechError:

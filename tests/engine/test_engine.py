@@ -287,6 +287,27 @@ async def test_a_dead_worker_ends_every_stream_with_the_reason(
     assert "worker died" in caplog.text
 
 
+async def test_steps_that_fail_as_a_whole_end_their_streams_and_three_in_a_row_the_engine(
+    engine: Engine,
+) -> None:
+    async def say(text: str) -> None:
+        utterance = engine.open(LOW)
+        utterance.say(Segment(text))
+        utterance.finish()
+        await spoken(utterance)
+
+    for text in ("boom", "boom", "fine", "boom", "boom"):
+        if text == "fine":
+            await say(text)  # what works in between counts anew
+            continue
+        with pytest.raises(SpeechError, match="the model failed"):
+            await say(text)
+        assert engine.ready
+    with pytest.raises(EngineStopped, match="boom"):
+        await say("boom")
+    assert engine.state is EngineState.FAILED
+
+
 async def test_a_model_that_cannot_load_says_why() -> None:
     def broken() -> ToneModel:
         raise FileNotFoundError("no weights in /models")
