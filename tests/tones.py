@@ -30,9 +30,10 @@ def recording(hz: float, text: str = "aaaa", seconds: float = 1.0, rate: int = 4
 class ToneModel:
     """Speaks every character as one frame of its voice's tone. Words are timed; state hangs on the stream.
 
-    Text with "unspeakable" in it fails in prefill, with "breaks" in its first frame, "crash" kills the
-    worker, and a step with a stream of "boom" fails as a whole. ``gate`` holds up every step while it is cleared, and ``blocked`` says that one is being held up;
-    ``log`` tells what was called. It hands out nothing in the first ``thinking`` steps of a segment.
+    Text with "unspeakable" in it fails in prefill, with "breaks" in its first frame, "crash" kills the worker,
+    and a step with a stream of "boom" fails as a whole. ``gate`` holds up every step while it is cleared, and
+    ``blocked`` says that one is being held up; ``log`` tells what was called. It hands out nothing in the first
+    ``thinking`` steps of a segment.
 
     It learns the loudest tone of a voice's first recording while ``lessons`` is set, and nothing from silence;
     with ``clones`` it says that this is cloning. ``learned`` are the tones in Hz.
