@@ -73,19 +73,26 @@ class Trainer:
 
     async def run(self) -> None:
         """Train whatever there is to be trained, until cancelled. The engine is ready."""
-        while self._engine.ready:
-            try:
-                self._library.made.clear()
-                if (voice := await self._claim()) is not None:
-                    await self._train(voice)
-                    continue
-            except (StoreError, EngineStopped) as error:
-                log.warning("no voice can be trained: %s", error)
-            except Exception:  # the others shall be trained all the same
-                log.exception("training voices")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._library.made.wait()
+        try:
+            while self._engine.ready:
+                await self._next()
+        finally:
+            await self._give_back()  # what was claimed a moment ago
+
+    async def _next(self) -> None:
+        """Train a voice, or wait until there may be one."""
+        try:
+            self._library.made.clear()
+            if (voice := await self._claim()) is not None:
+                await self._train(voice)
+                return
+        except (StoreError, EngineStopped) as error:
+            log.warning("no voice can be trained: %s", error)
+        except Exception:  # the others shall be trained all the same
+            log.exception("training voices")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._library.made.wait()
 
     async def _claim(self) -> LibraryVoice | None:
         """The next voice to be trained, which is ours as long as we renew it."""
@@ -105,6 +112,7 @@ class Trainer:
             row.state, row.lease, row.leased_until = "training", self._name, now() + LEASE
             if row.attempts > MAX_ATTEMPTS:
                 row.state, row.failure = "failed", f"training it broke off {MAX_ATTEMPTS} times"
+                row.lease = row.leased_until = None
             voice, owner = row.id, row.account_id
         found = await self._library.usable(owner, voice)
         return found if found and found.state == "training" else None
@@ -120,7 +128,7 @@ class Trainer:
             for task in (work, renewing):
                 task.cancel()
             await asyncio.gather(work, renewing, return_exceptions=True)
-            await self._give_back(voice.id)
+            await self._give_back()
 
     async def _renew(self, voice: str) -> None:
         """Keep the lease. Returns when it is lost, because the voice was deleted or we were thought dead."""
@@ -135,9 +143,9 @@ class Trainer:
                     if renewed.first() is None:
                         return
 
-    async def _give_back(self, voice: str) -> None:
-        """Let another process train it, unless it is done."""
-        ours = update(VoiceRow).where(VoiceRow.id == voice, VoiceRow.lease == self._name)
+    async def _give_back(self) -> None:
+        """Let another process train what we have begun and not finished."""
+        ours = update(VoiceRow).where(VoiceRow.lease == self._name)
         with contextlib.suppress(StoreError):  # then it is found when the lease is over
             async with self._database.session() as session:
                 await session.execute(
