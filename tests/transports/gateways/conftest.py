@@ -1,21 +1,18 @@
 """A server with API keys, as the gateways' customers meet one, and somebody who waits for callbacks."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import httpx
 import numpy as np
-import orjson
 import pytest
 
 from engine import EngineConfig
 from engine.audio import AudioStream, output_format
 from tests.transports.conftest import Running, run_server
+from tests.transports.listener import Listener, listening
 from transports.accounts import Keyring, Limits
 from transports.settings import Settings
 from transports.store import Database, database_url
@@ -71,39 +68,7 @@ async def _keys(settings: Settings) -> dict[str, str]:
     return keys
 
 
-@dataclass
-class Listener:
-    """Takes callbacks; answers with the ``answers`` given, then always with 200."""
-
-    url: str
-    got: list[dict[str, Any]] = field(default_factory=list)
-    answers: list[int] = field(default_factory=list)
-    arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-
-    def wait(self) -> dict[str, Any]:
-        assert self.arrived.acquire(timeout=30)
-        return self.got[-1]
-
-
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            listener.got.append(orjson.loads(body))
-            self.send_response(listener.answers.pop(0) if listener.answers else 200)
-            self.send_header("Location", listener.url)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            listener.arrived.release()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        listener = Listener(f"http://127.0.0.1:{server.server_address[1]}/done")
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+@pytest.fixture(name="listener")
+def _listener() -> Iterator[Listener]:
+    with listening() as listener:
         yield listener
-        server.shutdown()
-        thread.join()

@@ -11,7 +11,8 @@ import pytest
 
 from engine.audio import decode
 from tests.hearing import transcribe, word_error_rate
-from tests.transports.gateways.conftest import TEXT, Gateway, Listener
+from tests.transports.gateways.conftest import TEXT, Gateway
+from tests.transports.listener import Listener
 from transports.jobs import telling
 
 ERROR = {"success": False, "error": {"code": "", "message": ""}, "trace_id": ""}

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.transports.gateways.conftest import Gateway, Listener, recording
+from tests.transports.gateways.conftest import Gateway, recording
+from tests.transports.listener import Listener
 
 DOCUMENTS = Path(__file__).parent / "documents"
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,24 +15,21 @@ from starlette.types import Message
 from transports.errors import RequestError
 from transports.jobs import Files, Kept, Signer, load_secret
 from transports.jobs.tables import File
-from transports.store import Blobs, Database, StoreError, database_url, now
+from transports.store import Blobs, Database, StoreError, now
 
 
-@pytest.fixture
-async def database(db_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url(db_url, Path()))
-    await database.start()
-    yield database
-    await database.close()
-
-
-@pytest.fixture(params=["folder", "memory"])
-async def files(database: Database, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Files]:
-    place = tmp_path / "results" if request.param == "folder" else f"memory://{tmp_path.name}"
+@asynccontextmanager
+async def started(database: Database, place: Path | str) -> AsyncIterator[Files]:
     files = Files(database, Blobs(place), Signer(b"secret"), 3600)
     await files.start()
     yield files
     await files.close()
+
+
+@pytest.fixture
+async def files(either: Database, tmp_path: Path) -> AsyncIterator[Files]:
+    async with started(either, tmp_path / "results") as files:
+        yield files
 
 
 def written(tmp_path: Path, content: bytes = b"sound") -> Path:
@@ -60,7 +58,13 @@ def signature(files: Files, kept: Kept) -> str:
     return files.url("https://x/", kept).rpartition("signature=")[2]
 
 
-async def test_what_is_kept_is_served(files: Files, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["results", "memory://results"])
+async def test_what_is_kept_is_served(database: Database, place: str, tmp_path: Path) -> None:
+    async with started(database, tmp_path / place if "://" not in place else place) as files:
+        await check_serving(files, tmp_path)
+
+
+async def check_serving(files: Files, tmp_path: Path) -> None:
     kept = await files.keep(written(tmp_path), "audio/mpeg", ".mp3")
     url = files.url("https://voice.example/", kept)
     assert url.startswith(f"https://voice.example/files/{kept.name}?expires={kept.expires}&signature=")
@@ -72,10 +76,10 @@ async def test_what_is_kept_is_served(files: Files, tmp_path: Path) -> None:
 
 
 async def test_the_same_content_is_one_file_and_lives_as_long_as_any(
-    files: Files, database: Database, tmp_path: Path
+    files: Files, either: Database, tmp_path: Path
 ) -> None:
     first = await files.keep(written(tmp_path), "audio/mpeg", ".mp3")
-    async with database.session() as session:
+    async with either.session() as session:
         await session.execute(update(File).values(expires_at=now() - timedelta(seconds=5)))
     second, third = await asyncio.gather(
         *(files.keep(written(tmp_path), "audio/mpeg", ".mp3") for _ in range(2))
@@ -85,15 +89,15 @@ async def test_the_same_content_is_one_file_and_lives_as_long_as_any(
     assert (await fetched(await files.response(second, signature(files, second))))[1] == b"sound"
 
 
-async def test_what_has_expired_is_deleted(files: Files, database: Database, tmp_path: Path) -> None:
+async def test_what_has_expired_is_deleted(files: Files, either: Database, tmp_path: Path) -> None:
     kept = [await files.keep(written(tmp_path, bytes([n])), "audio/mpeg", ".mp3") for n in range(5)]
-    async with database.session() as session:
+    async with either.session() as session:
         gone = select(File.key).limit(4).scalar_subquery()
         await session.execute(
             update(File).where(File.key.in_(gone)).values(expires_at=now() - timedelta(seconds=5))
         )
     await asyncio.gather(files.sweep(), files.sweep())
-    async with database.reading() as session:
+    async with either.reading() as session:
         assert await session.scalar(select(func.count()).select_from(File)) == 1
     outcomes = [
         await asyncio.gather(files.response(one, signature(files, one)), return_exceptions=True)
@@ -103,7 +107,9 @@ async def test_what_has_expired_is_deleted(files: Files, database: Database, tmp
     assert [error.status for error in refused] == [404] * 4
 
 
-async def test_only_a_whole_address_that_still_holds_is_good(files: Files, tmp_path: Path) -> None:
+async def test_only_a_whole_address_that_still_holds_is_good(database: Database, tmp_path: Path) -> None:
+    files = Files(database, Blobs(tmp_path / "results"), Signer(b"secret"), 3600)
+    await files.start()
     kept = await files.keep(written(tmp_path), "audio/mpeg", ".mp3")
     good = signature(files, kept)
     for wrong in (Kept(kept.name, kept.expires + 1), Kept(kept.name.replace(".mp3", ".html"), kept.expires)):
@@ -114,6 +120,7 @@ async def test_only_a_whole_address_that_still_holds_is_good(files: Files, tmp_p
     with pytest.raises(RequestError, match="no longer") as caught:
         await files.response(old, signature(files, old))
     assert caught.value.status == 410
+    await files.close()
 
 
 def test_a_secret_is_made_once_and_is_its_owners_alone(

@@ -5,7 +5,6 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,17 +16,9 @@ from transports.accounts.tables import LOCAL_ACCOUNT, Account
 from transports.errors import RequestError
 from transports.jobs import CALLBACK, Job, Kind, Later, Queue
 from transports.jobs import queue as queue_module
-from transports.store import Database, database_url, now
+from transports.store import Database, now
 
 ENOUGH = 10.0
-
-
-@pytest.fixture
-async def database(db_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url(db_url, Path()))
-    await database.start()
-    yield database
-    await database.close()
 
 
 @contextlib.asynccontextmanager
@@ -60,8 +51,8 @@ async def echo(job: Job) -> dict[str, Any]:
     return {"got": orjson.loads(job.payload)}
 
 
-async def test_a_job_is_done_and_its_caller_alone_can_ask_for_it(database: Database) -> None:
-    async with working(database, echo) as queue:
+async def test_a_job_is_done_and_its_caller_alone_can_ask_for_it(either: Database) -> None:
+    async with working(either, echo) as queue:
         job = await queue.add(LOCAL_ACCOUNT, "any", {"text": "hello"}, "https://example.com")
         assert job.state == "queued"
         job = await ended(queue, job.id)
@@ -71,7 +62,7 @@ async def test_a_job_is_done_and_its_caller_alone_can_ask_for_it(database: Datab
         assert await queue.get(job.id, LOCAL_ACCOUNT) is not None
         assert await queue.get(job.id, "somebody else") is None
         assert await queue.get("no such job") is None
-    assert await callbacks(database) == [job.id]
+    assert await callbacks(either) == [job.id]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +114,7 @@ async def test_waiting_for_room_is_no_attempt(database: Database) -> None:
     assert (job.state, job.attempts) == ("done", 1)
 
 
-async def test_several_processes_share_the_work_and_do_each_job_once(database: Database) -> None:
+async def test_several_processes_share_the_work_and_do_each_job_once(either: Database) -> None:
     runs: Counter[str] = Counter()
     running = 0
 
@@ -137,16 +128,16 @@ async def test_several_processes_share_the_work_and_do_each_job_once(database: D
         return {}
 
     async with contextlib.AsyncExitStack() as stack:
-        queues = [await stack.enter_async_context(working(database, run, most=2)) for _ in range(3)]
+        queues = [await stack.enter_async_context(working(either, run, most=2)) for _ in range(3)]
         jobs = [await queues[index % 3].add(LOCAL_ACCOUNT, "any", {}, "https://e.com") for index in range(30)]
         for job in jobs:
             assert (await ended(queues[0], job.id)).state == "done"
     assert runs == {job.id: 1 for job in jobs}
-    assert sorted(await callbacks(database)) == sorted(job.id for job in jobs)
+    assert sorted(await callbacks(either)) == sorted(job.id for job in jobs)
 
 
 async def test_what_a_dead_process_held_is_done_by_another_and_the_dead_cannot_end_it(
-    database: Database,
+    either: Database,
 ) -> None:
     begun, free = asyncio.Event(), asyncio.Event()
 
@@ -158,12 +149,12 @@ async def test_what_a_dead_process_held_is_done_by_another_and_the_dead_cannot_e
     async def alive(_: Job) -> dict[str, Any]:
         return {"by": "the living"}
 
-    async with working(database, stuck) as dead:
+    async with working(either, stuck) as dead:
         job = await dead.add(LOCAL_ACCOUNT, "any", {}, "https://example.com")
         await begun.wait()
-        async with database.session() as session:  # its lease runs out: it has not renewed it for long
+        async with either.session() as session:  # its lease runs out: it has not renewed it for long
             await session.execute(update(Job).values(due_at=now() - timedelta(seconds=1)))
-        async with working(database, alive) as other:
+        async with working(either, alive) as other:
             job = await ended(other, job.id)
             free.set()
             await asyncio.sleep(0.1)
@@ -171,10 +162,10 @@ async def test_what_a_dead_process_held_is_done_by_another_and_the_dead_cannot_e
     assert again is not None
     assert again.result == orjson.dumps({"by": "the living"})
     assert (again.attempts, again.finished_at) == (2, job.finished_at)
-    assert await callbacks(database) == [job.id]
+    assert await callbacks(either) == [job.id]
 
 
-async def test_a_lease_is_renewed_as_long_as_the_work_takes(database: Database) -> None:
+async def test_a_lease_is_renewed_as_long_as_the_work_takes(either: Database) -> None:
     runs = 0
 
     async def slow(_: Job) -> dict[str, Any]:
@@ -183,14 +174,14 @@ async def test_a_lease_is_renewed_as_long_as_the_work_takes(database: Database) 
         await asyncio.sleep(1.0)
         return {}
 
-    async with working(database, slow, lease=0.5) as queue, working(database, slow, lease=0.5):
+    async with working(either, slow, lease=0.5) as queue, working(either, slow, lease=0.5):
         job = await ended(queue, (await queue.add(LOCAL_ACCOUNT, "any", {})).id)
     assert (job.state, runs) == ("done", 1)
 
 
-async def test_what_crashes_every_process_is_given_up(database: Database) -> None:
-    async with working(database, echo, attempts=3) as queue:
-        async with database.session() as session:
+async def test_what_crashes_every_process_is_given_up(either: Database) -> None:
+    async with working(either, echo, attempts=3) as queue:
+        async with either.session() as session:
             held = Job(
                 account_id=LOCAL_ACCOUNT, kind="any", payload=b"{}", state="running", attempts=3, owner="gone"
             )
