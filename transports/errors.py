@@ -121,7 +121,8 @@ def handler(dialects: Mapping[str, Teller]) -> Callable[[Request, Exception], Aw
         failed = failure(error)
         if isinstance(error, HTTPException):  # what the router refuses: unknown paths and wrong methods
             message = f"{request.method} {path}: {failed.message}"
-            failed = Failure(message, failed.status, failed.headers)
+            code = "not_found" if failed.status == 404 else None
+            failed = Failure(message, failed.status, failed.headers, code=code)
         for start, teller in dialects.items():
             if path.startswith(start):
                 return teller(failed)

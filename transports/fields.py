@@ -1,6 +1,7 @@
 """The fields of a request, checked against a model of them; whatever is wrong is told by name."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import orjson
@@ -20,6 +21,7 @@ LARGE_BYTES = 64 * 1024
 MAX_VALUES = 10_000
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_Result = TypeVar("_Result")
 
 
 def given(fields: Mapping[Any, Any], model: type[BaseModel]) -> dict[str, Any]:
@@ -55,6 +57,18 @@ def decode(body: bytes, content_type: str, kinds: tuple[str, ...] = (*JSON, *MSG
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise RequestError(f"body: not valid {kind}: {error}", field="body") from None
+
+
+async def parse(
+    model: type[_Model], body: bytes, content_type: str, kinds: tuple[str, ...] = (*JSON, *MSGPACK)
+) -> _Model:
+    """:func:`decode` and :func:`check`, on a thread if there is much of it."""
+    return await unhurried(body, lambda: check(model, decode(body, content_type, kinds)))
+
+
+async def unhurried(body: bytes, work: Callable[[], _Result]) -> _Result:
+    """Do what is to be done with a body: on the event loop if it is small, and on a thread else."""
+    return work() if len(body) < LARGE_BYTES else await asyncio.to_thread(work)
 
 
 def unpack(data: bytes, where: str = "body") -> Any:

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from transports.accounts import Caller, Kind
 from transports.accounts.auth import Authenticated
 from transports.errors import Failure, RequestError
-from transports.fields import JSON, check, decode, given
+from transports.fields import JSON, decode, given, parse, unhurried
 from transports.fish.http import speak, voiced
 from transports.fish.schema import TTSRequest
 from transports.jobs import Job
@@ -57,16 +57,23 @@ class TasksRequest(BaseModel):
     ids: Annotated[list[str], Field(max_length=MAX_TASKS)] = []
 
 
-@router.post("/fish/tts", summary="Text to speech, as Ace Data Cloud has it")
+def _documented(model: type[BaseModel]) -> dict[str, Any]:
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+@router.post(
+    "/fish/tts",
+    summary="Text to speech, as Ace Data Cloud has it",
+    openapi_extra=_documented(AceTTSRequest),
+)
 async def text_to_speech(request: Request, caller: Authenticated) -> Response:
     """Speak a text into a file: answers with its address, or at once if there is a callback to post it to."""
     services = services_of(request)
     body = await read_body(request, services.settings.max_message_bytes)
-    fields = decode(body, request.headers.get("content-type", ""), JSON)
+    kind = request.headers.get("content-type", "")
     try:
-        wire = AceTTSRequest.model_validate(
-            given(fields, AceTTSRequest) if isinstance(fields, dict) else fields
-        )
+        fields, wire = await unhurried(body, lambda: _parsed(body, kind))
     except ValidationError as error:
         return _invalid(error)
     if wire.callback_url is None:
@@ -77,12 +84,16 @@ async def text_to_speech(request: Request, caller: Authenticated) -> Response:
     return JSONResponse({"task_id": job.id, "started_at": _iso(job.created_at)})
 
 
-@router.post("/fish/tasks", summary="Tasks of Ace Data Cloud's text to speech")
+@router.post(
+    "/fish/tasks",
+    summary="Tasks of Ace Data Cloud's text to speech",
+    openapi_extra=_documented(TasksRequest),
+)
 async def tasks(request: Request, caller: Authenticated) -> Response:
     """One of the caller's tasks by its id, or several."""
     services = services_of(request)
     body = await read_body(request, services.settings.max_message_bytes)
-    wire = check(TasksRequest, decode(body, request.headers.get("content-type", ""), JSON))
+    wire = await parse(TasksRequest, body, request.headers.get("content-type", ""), JSON)
     ids = [wire.id] if wire.action == "retrieve" else wire.ids
     found = [await services.jobs.get(id_, caller.account) for id_ in ids]
     items = [_task(job) for job in found if job is not None and job.kind == KIND]
@@ -91,6 +102,14 @@ async def tasks(request: Request, caller: Authenticated) -> Response:
     if not items:
         raise RequestError(f"id: there is no task {wire.id[:80]!r}", 404, field="id")
     return JSONResponse(items[0])
+
+
+def _parsed(body: bytes, content_type: str) -> tuple[dict[str, Any], AceTTSRequest]:
+    """The fields that are known and not null, and what they mean. Raises RequestError or ValidationError."""
+    fields = decode(body, content_type, JSON)
+    if isinstance(fields, dict):
+        fields = given(fields, AceTTSRequest)
+    return fields, AceTTSRequest.model_validate(fields)
 
 
 def run(services: Services) -> Callable[[Job], Awaitable[dict[str, Any]]]:
@@ -120,8 +139,8 @@ async def _promise(
     await services.callbacks.check(wire.callback_url)
     await voiced(services, caller, wire)
     (await services.accounts.admit(caller, Kind.TTS)).close()
-    known = given(fields, AceTTSRequest) | {"latency": wire.latency}
-    return await services.jobs.add(caller.account, KIND, speaking_job(caller, known, base), wire.callback_url)
+    wanted = speaking_job(caller, {**fields, "latency": wire.latency}, base)
+    return await services.jobs.add(caller.account, KIND, wanted, wire.callback_url)
 
 
 def _invalid(error: ValidationError) -> JSONResponse:

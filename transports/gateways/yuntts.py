@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from transports.accounts import Kind
 from transports.accounts.auth import Authenticated
 from transports.errors import Failure, RequestError
-from transports.fields import check, decode
+from transports.fields import parse
 from transports.fish.http import speak
 from transports.fish.schema import TTSRequest
 from transports.gateways.yuntts_models import router as models_router
@@ -56,12 +56,23 @@ class YunttsRequest(TTSRequest):
     stream: bool = True
 
 
-@router.post("/api/v1/fish-audio/tts", summary="Text to speech, as yuntts has it")
+_DOCUMENTED = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            kind: {"schema": YunttsRequest.model_json_schema()}
+            for kind in ("application/json", "application/msgpack")
+        },
+    },
+}
+
+
+@router.post("/api/v1/fish-audio/tts", summary="Text to speech, as yuntts has it", openapi_extra=_DOCUMENTED)
 async def text_to_speech(request: Request, caller: Authenticated) -> Response:
     """Speak a text: the audio as it is made, or the address of a file with all of it."""
     services = services_of(request)
     body = await read_body(request, services.settings.max_message_bytes)
-    wire = check(YunttsRequest, decode(body, request.headers.get("content-type", "")))
+    wire = await parse(YunttsRequest, body, request.headers.get("content-type", ""))
     if not wire.text:
         raise RequestError("text: missing", code="missing_text")
     if (model := request.headers.get("model", MODELS[1])) not in MODELS:

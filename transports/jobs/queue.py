@@ -130,6 +130,8 @@ class Queue:
                     pause = await self._take()
             except StoreError as error:
                 log.error("jobs wait: %s", error)
+            except Exception:
+                log.exception("jobs wait")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
@@ -250,3 +252,5 @@ async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
             await work()
         except StoreError as error:
             log.error("jobs: %s", error)
+        except Exception:
+            log.exception("jobs")

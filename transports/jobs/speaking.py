@@ -7,6 +7,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from engine import EngineStopped, Overloaded
+from realtime.ears import HearingOverloaded
 from transports.accounts import Caller, Limits
 from transports.errors import RequestError
 from transports.fields import check
@@ -40,19 +41,24 @@ def speaking_job(caller: Caller, request: dict[str, Any], base: str) -> dict[str
 
 async def speak_later(services: Services, job: Job) -> dict[str, Any]:
     """Do such a job: the result is ``{"url"}``, of a file. It is paid for once, however often it is tried."""
-    wanted = await asyncio.to_thread(SpeakingJob.model_validate_json, job.payload)
+    wanted, wire = await asyncio.to_thread(_parsed, job)
     caller = Caller(wanted.account, wanted.key, wanted.name, Limits())
     try:
-        speech = await speak(services, caller, check(TTSRequest, wanted.request), job.id)
+        speech = await speak(services, caller, wire, job.id)
         return {"url": services.files.url(wanted.base, await save(services, speech))}
-    except Overloaded as error:
+    except (Overloaded, HearingOverloaded) as error:
         raise Later(error.retry_after, str(error), counts=False) from None
     except (EngineStopped, StoreError) as error:
         raise Later(1, str(error), counts=False) from None
     except RequestError as error:
-        if error.status != 429:
+        if error.status not in (429, 503):
             raise
         raise Later(error.retry_after or 1, str(error), counts=False) from None
+
+
+def _parsed(job: Job) -> tuple[SpeakingJob, TTSRequest]:
+    wanted = SpeakingJob.model_validate_json(job.payload)
+    return wanted, check(TTSRequest, wanted.request)
 
 
 def request_of(job: Job) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from realtime.tags import style_of
 from transports.accounts import Caller
 from transports.accounts.auth import Authenticated
 from transports.errors import RequestError
-from transports.fields import JSON, check, decode
+from transports.fields import JSON, parse
 from transports.fish.casting import cast
 from transports.fish.schema import TTSRequest, speech_request
 from transports.openai.voices import reference_id
@@ -71,8 +71,7 @@ async def create_speech(request: Request, caller: Authenticated) -> Response:
     """Speak ``input``. The response begins with the first audio; an error before that is a JSON answer."""
     services = services_of(request)
     body = await read_body(request, services.settings.max_message_bytes)
-    fields = decode(body, request.headers.get("content-type", ""), JSON)
-    wire = check(OpenAISpeechRequest, fields)
+    wire = await parse(OpenAISpeechRequest, body, request.headers.get("content-type", ""), JSON)
     with _our_names():
         translated = await _translated(wire, services, caller)
         speech = await Speech.begin(services, caller, translated, wire.input)
