@@ -82,8 +82,9 @@ class Server(uvicorn.Server):
     def serve_on(self, listener: socket.socket) -> None:
         """Serve until a signal ends it."""
         sys.setswitchinterval(SWITCH_SECONDS)
-        for filter_ in (_NoFalseAlarm(), HideKeys()):
-            logging.getLogger("uvicorn.error").addFilter(filter_)
+        logging.getLogger("uvicorn.error").addFilter(_NoFalseAlarm())
+        for name in ("uvicorn.error", "uvicorn.access"):
+            logging.getLogger(name).addFilter(HideKeys())
         with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
             runner.run(self.serve(sockets=[listener]))
 
@@ -105,11 +106,13 @@ class Server(uvicorn.Server):
 
     async def _drain(self) -> None:
         services = self._services
+        hearing = asyncio.create_task(services.ears.drain(self._settings.grace_seconds))
         await services.engine.drain(self._settings.grace_seconds)
         await services.engine.stop()  # whoever is not finished by now is told so ...
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):  # ... and the message is let out
                 await asyncio.gather(*(speaker.settled() for speaker in list(services.speakers)))
+        await hearing
         self.should_exit = True
 
     @property

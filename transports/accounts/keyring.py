@@ -170,7 +170,7 @@ class Keyring:
                     text_bytes=int(spoken or 0),
                     audio_seconds=float(heard or 0) / 1000,
                 )
-                for key, owner, balance, spoken, heard in (await session.execute(query)).tuples()
+                for key, owner, balance, spoken, heard in await session.execute(query)
             ]
 
 

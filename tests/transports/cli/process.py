@@ -58,9 +58,11 @@ def started(
 
 
 @contextmanager
-def server(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], str, str]]:
+def server(
+    *arguments: str, env: dict[str, str] | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], str, str]]:
     """``parrotfish serve`` on a free port, once it is ready: the process, its address, and what it printed."""
-    with started("serve", "--port", "0", *arguments) as process:
+    with started("serve", "--port", "0", *arguments, env=env) as process:
         printed = read_until(process, b"Ctrl-C\n").decode()
         yield process, printed.split()[0], printed
 

@@ -198,3 +198,13 @@ async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     (tmp_path / "parrotfish.db").write_bytes(b"something else entirely" * 100)
     with pytest.raises(StoreError, match="not a database"):
         await Database(database_url(None, tmp_path)).start()
+
+
+async def test_a_database_that_goes_away_is_told_as_such() -> None:
+    database = Database("postgresql+asyncpg://me:hunter2@127.0.0.1:1/d")
+    for transaction in (database.session, database.reading):
+        with pytest.raises(StoreError, match="cannot be reached") as caught:
+            async with transaction():
+                pass
+        assert "hunter2" not in str(caught.value)
+    await database.close()
