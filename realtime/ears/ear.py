@@ -46,6 +46,7 @@ class Ear:
         self._work = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._ending = False
+        self._stopped: Exception | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -71,9 +72,15 @@ class Ear:
         """How much was heard by now."""
         return self._listening.seconds
 
+    def stop(self, reason: Exception) -> None:
+        """Take no more; whoever reads the events gets the reason after all that was said by now."""
+        self._stopped = reason
+        self._work.set()
+
     async def push(self, pcm: Pcm) -> None:
         """Hear the next mono samples."""
-        await self._change(partial(self._take, pcm))
+        if not self._ending:
+            await self._change(partial(self._take, pcm))
         while self._listening.waiting_seconds > _FURTHEST_BEHIND:
             self._caught_up.clear()
             await self._caught_up.wait()
@@ -108,9 +115,13 @@ class Ear:
         try:
             while True:
                 self._work.clear()
+                if self._stopped is not None and not self._ending:
+                    await self.end()
                 async with self._lock:
                     job = self._listening.job()
                 if job is None:
+                    if self._stopped is not None:
+                        raise self._stopped
                     if self._ending:
                         break
                     await self._work.wait()

@@ -17,6 +17,7 @@ from realtime.ears.recogniser import (
     HeardSegment,
     HearingOff,
     HearingOverloaded,
+    HearingStopped,
     Recogniser,
     RecogniserInfo,
     Transcript,
@@ -25,6 +26,7 @@ from realtime.ears.recogniser import (
 from realtime.ears.workers import Workers
 
 _END = object()
+_STOP_SECONDS = 5.0  # to tell everybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,10 @@ class Ears:
         self._make = make
         self._recogniser: Recogniser | None = None
         self._workers: Workers | None = None
-        self._files = self._streams = 0
+        self._files = 0
+        self._open: set[Ear] = set()
+        self._draining = self._stopped = False
+        self._ended = asyncio.Event()  # something has
         # Finding pauses takes 1 ms for a second of audio, and shall not wait for the recogniser.
         self._light = ThreadPoolExecutor(1, "parrotfish-listening")
 
@@ -66,7 +71,7 @@ class Ears:
     @property
     def streams(self) -> int:
         """How many live streams are open."""
-        return self._streams
+        return len(self._open)
 
     async def start(self) -> None:
         """Load the recogniser. Raises what goes wrong with it."""
@@ -74,6 +79,19 @@ class Ears:
             recogniser = await asyncio.to_thread(self._make)
             self._workers = Workers(recogniser.info.parallel, "parrotfish-ears")
             self._recogniser = recogniser
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more. Streams end with what was said by now; files have so many seconds to be finished."""
+        self._draining = True
+        for ear in self._open:
+            ear.stop(HearingStopped())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._nothing_open()
+        self._stopped = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._nothing_open()
 
     async def close(self) -> None:
         """Wait for the phrase under way, and let go of the recogniser. No call may be open."""
@@ -105,6 +123,8 @@ class Ears:
             segments: list[HeardSegment] = []
             paid = 0.0
             while (phrase := await workers.run(partial(next, phrases, _END))) is not _END:
+                if self._stopped:
+                    raise HearingStopped
                 if pay is not None:
                     await pay(phrases.seconds - paid)
                     paid = phrases.seconds
@@ -115,11 +135,12 @@ class Ears:
             return Transcript(tuple(segments), phrases.seconds)
         finally:
             self._files -= 1
+            self._ended.set()
 
     def check_room(self) -> None:
         """Raise :class:`HearingError` if no live stream can begin now."""
         self._loaded()
-        if self._streams >= self.config.max_streams:
+        if self.streams >= self.config.max_streams:
             raise HearingOverloaded
 
     @contextlib.asynccontextmanager
@@ -135,17 +156,26 @@ class Ears:
         recogniser, workers = self._loaded()
         language = language_of(recogniser.info, language)
         self.check_room()
-        self._streams += 1
+        listening = Listening(max_seconds=recogniser.info.max_seconds, pause=pause, partials=partials)
+        ear = Ear(listening, sample_rate, language, recogniser, workers, self._light)
+        self._open.add(ear)
         try:
-            listening = Listening(max_seconds=recogniser.info.max_seconds, pause=pause, partials=partials)
-            async with Ear(listening, sample_rate, language, recogniser, workers, self._light) as ear:
+            async with ear:
                 yield ear
         finally:
-            self._streams -= 1
+            self._open.remove(ear)
+            self._ended.set()
+
+    async def _nothing_open(self) -> None:
+        while self._files or self._open:
+            self._ended.clear()
+            await self._ended.wait()
 
     def _loaded(self) -> tuple[Recogniser, Workers]:
         if self._make is None:
             raise HearingOff
+        if self._draining:
+            raise HearingStopped
         if self._recogniser is None or self._workers is None:
             raise HearingOverloaded(retry_after=1.0)
         return self._recogniser, self._workers

@@ -113,6 +113,14 @@ class HearingOverloaded(HearingError):
         self.retry_after = retry_after
 
 
+class HearingStopped(HearingOverloaded):
+    """The server is being stopped."""
+
+    def __init__(self) -> None:
+        HearingError.__init__(self, "the server is being stopped")
+        self.retry_after = 1.0
+
+
 class HearingOff(HearingError):
     """This server has no recogniser."""
 

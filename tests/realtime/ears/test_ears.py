@@ -204,6 +204,53 @@ async def test_a_recogniser_that_fails_ends_the_stream_with_its_error() -> None:
     await ears.close()
 
 
+async def test_what_is_under_way_when_the_server_stops_is_let_finish() -> None:
+    ears = await opened(recogniser := Counting(held=True))
+    file = asyncio.create_task(ears.transcribe(wav(TEXT)))
+    await until(recogniser)
+    draining = asyncio.create_task(ears.drain(30))
+    await asyncio.sleep(0)
+    with pytest.raises(HearingOverloaded, match="stopped"):
+        await ears.transcribe(wav(TEXT))
+    assert not draining.done()
+    recogniser.leave.release()
+    assert (await file).text
+    await draining
+    await ears.close()
+
+
+async def test_a_file_that_does_not_finish_in_time_is_told_so() -> None:
+    ears = await opened(recogniser := Counting(held=True))
+    file = asyncio.create_task(ears.transcribe(wav(TEXT, TEXT)))
+    await until(recogniser)
+    draining = asyncio.create_task(ears.drain(0))
+    await asyncio.sleep(0.01)
+    recogniser.leave.release()
+    with pytest.raises(HearingOverloaded, match="stopped"):
+        await file
+    await draining
+    await ears.close()
+
+
+async def test_a_stream_ends_with_what_was_said_when_the_server_stops() -> None:
+    ears = await opened(Counting())
+    finals = []
+    async with ears.listen(RATE, partials=False) as ear:
+
+        async def read() -> None:
+            async for event in ear:
+                finals.extend([event] if isinstance(event, Final) else [])
+
+        await ear.push(speak(TEXT).pcm)
+        draining = asyncio.create_task(ears.drain(30))
+        with pytest.raises(HearingOverloaded, match="stopped"):
+            await read()
+        await ear.push(speak(TEXT).pcm)  # is not heard any more
+    await draining
+    assert len(finals) == 1
+    await ears.close()
+
+
 async def test_streams_have_their_limit_too() -> None:
     ears = await opened(Counting(), max_streams=1)
     async with ears.listen():
