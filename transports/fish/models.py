@@ -108,6 +108,7 @@ class ListQuery(BaseModel):
     sort_by: SortBy = "score"
 
 
+_FLAGS = {"true": True, "1": True, "false": False, "0": False, "": False}
 _LISTS = ("tag", "language", "title_language")
 _QUERY: dict[str, Any] = {
     "parameters": [
@@ -151,7 +152,9 @@ async def list_voices(request: Request, caller: Authenticated) -> PageJson:
     given: dict[str, Any] = {name: query[name] for name in query if name not in _LISTS}
     for name in _LISTS:
         given[name] = [value for value in (*query.getlist(name), *query.getlist(f"{name}[]")) if value]
-    wire = check(ListQuery, given | {"mine": query.get("self")})
+    if (own := query.get("self", "false").lower()) not in _FLAGS:
+        raise invalid("self", own, "true or false")
+    wire = check(ListQuery, given | {"mine": _FLAGS[own]})
     found = Query(
         title=wire.title,
         tags=wire.tag,

@@ -2,17 +2,24 @@
 
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
+import ormsgpack
 import pytest
 from fishaudio import AsyncFishAudio, FishAudio
-from fishaudio.exceptions import NotFoundError
+from fishaudio.exceptions import APIError, NotFoundError
 from fishaudio.types import Voice
 
 from engine.audio import decode, loudness
+from tests.transports.cli.process import server
 from tests.transports.conftest import Running, run_server
-from tests.transports.voices.recordings import JPEG, PNG, SENTENCE, recording
+from tests.transports.postgres import Postgres
+from tests.transports.voices.recordings import JPEG, PNG, SENTENCE, SVG, recording
 from transports.settings import Settings
+
+CLAIMS_HOURS = recording("wav")[:40] + (10 * 3600 * 48_000).to_bytes(4, "little") + recording("wav")[44:]
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +108,147 @@ async def test_the_asynchronous_sdk_does_as_well(async_sdk: AsyncFishAudio) -> N
     await async_sdk.voices.delete(made.id)
     with pytest.raises(NotFoundError):
         await async_sdk.voices.get(made.id)
+
+
+@pytest.mark.parametrize(
+    ("tags", "kept"),
+    [
+        ({"tags": ["a", "b"]}, ["a", "b"]),
+        ({"tags[]": ["a", "b"]}, ["a", "b"]),
+        ({"tags": "a, b\uff0cc"}, ["a", "b", "c"]),
+        ({"tags": '["a", "b, c"]'}, ["a", "b, c"]),
+        ({"tags": ""}, []),
+    ],
+    ids=str,
+)
+def test_tags_are_taken_as_any_client_spells_them(
+    http: httpx.Client, tags: dict[str, Any], kept: list[str]
+) -> None:
+    files = [("voices[]", ("../../etc/passwd", recording("opus")))]
+    made = http.post("/model", data={"title": "Tagged", "texts[]": SENTENCE} | tags, files=files)
+    assert made.status_code == 201, made.text
+    voice = made.json()
+    assert voice["tags"] == kept
+    assert "passwd" not in made.text
+    for how in ({"data": tags}, {"data": tags, "files": {"cover_image": PNG}}):
+        changed = http.patch(f"/model/{voice['_id']}", **how)
+        assert (changed.status_code, changed.json()["tags"]) == (200, kept)
+    assert http.patch(f"/model/{voice['_id']}", json={"tags": kept}).json()["tags"] == kept
+    assert http.delete(f"/model/{voice['_id']}").status_code == 200
+
+
+def test_a_voice_may_come_as_msgpack(http: httpx.Client, sdk: FishAudio) -> None:
+    fields = {
+        "title": "Packed",
+        "voices": [recording("opus"), recording("opus", "zoe")],
+        "texts": [SENTENCE],
+        "tags": ["packed"],
+        "visibility": "public",
+        "cover_image": PNG,
+        "enhance_audio_quality": False,
+        "generate_sample": True,
+        "description": None,
+    }
+    made = http.post(
+        "/model", content=ormsgpack.packb(fields), headers={"Content-Type": "application/msgpack"}
+    )
+    assert made.status_code == 201, made.text
+    voice = until_trained(sdk, made.json()["_id"])
+    assert [sample.text.strip(".").lower() for sample in voice.samples[:2]] == [
+        SENTENCE.strip(".").lower()
+    ] * 2
+    assert len(voice.samples) == 3, "one was generated"
+    assert decode(http.get(voice.samples[2].audio).content)[0].size
+    sdk.voices.delete(voice.id)
+
+
+@pytest.mark.parametrize(
+    ("fields", "files", "status", "says"),
+    [
+        ({}, [("voices", recording("opus"))], 400, "title: missing"),
+        ({"title": "x"}, [], 400, "voices: got no file"),
+        (
+            {"title": "x", "voices": "not a file"},
+            [("x", b"")],
+            400,
+            "voices: got 'not a file'; expected a file",
+        ),
+        ({"title": "x"}, [("voices", b"x")] * 11, 400, "voices: got '11 files'; expected at most 10"),
+        ({"title": "x"}, [("voices", b"x")] * 20, 400, "body: Too many files"),
+        ({"title": "x"}, [("voices", bytes(21_000_000))], 413, "voices[0]: got 21000000 bytes"),
+        ({"title": "x"}, [("voices", bytes(1 << 20))] * 5, 400, "voices[0]: the recording cannot be read"),
+        ({"title": "x"}, [("voices", CLAIMS_HOURS)], 400, "voices[0]: the recording is too long"),
+        ({"title": "x"}, [("voices", recording("mp3")[:3000])], 400, "voices[0]: the recording"),
+        (
+            {"title": "x"},
+            [("voices", recording("opus")), ("cover_image", SVG)],
+            400,
+            "cover_image: expected",
+        ),
+        (
+            {"title": "x", "visibility": "public"},
+            [("voices", recording("opus"))],
+            400,
+            "cover_image: missing",
+        ),
+        (
+            {"title": "x", "visibility": "mine"},
+            [("voices", recording("opus"))],
+            400,
+            "visibility: got 'mine'",
+        ),
+        ({"title": "x", "type": "svc"}, [("voices", recording("opus"))], 400, "type: got 'svc'"),
+        ({"title": ["x", "y"]}, [("voices", recording("opus"))], 400, "title: got 2 of them"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_what_cannot_be_is_refused_and_leaves_nothing(
+    library: Running, http: httpx.Client, fields: Any, files: Any, status: int, says: str
+) -> None:
+    blobs = library.services.settings.data / "blobs"
+    before = set(blobs.glob("??/??/*"))
+    refused = http.post("/model", data=fields, files=files)
+    assert (refused.status_code, refused.json()["status"]) == (status, status)
+    assert says in refused.json()["message"]
+    assert set(blobs.glob("??/??/*")) == before
+    assert http.get("/model", params={"title": "x", "self": True}).json()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ({"page_size": 101}, "page_size"),
+        ({"page_number": 0}, "page_number"),
+        ({"sort_by": "beauty"}, "sort_by"),
+        ({"self": "perhaps"}, "self"),
+    ],
+    ids=str,
+)
+def test_a_wrong_query_is_a_400(http: httpx.Client, query: dict[str, Any], says: str) -> None:
+    refused = http.get("/model", params=query)
+    assert refused.status_code == 400
+    assert says in refused.json()["message"]
+
+
+def test_two_servers_on_one_database(postgres: Postgres, tmp_path: Path) -> None:
+    environment = {"DATABASE_URL": postgres.database(), "PARROTFISH_DATA": str(tmp_path)}
+    with (
+        server(env=environment) as (_, one, _),
+        server(env=environment) as (_, other, _),
+        FishAudio(api_key="any", base_url=one) as here,
+        FishAudio(api_key="any", base_url=other) as there,
+    ):
+        made = [
+            (here, there)[number % 2].voices.create(
+                title=f"voice {number}", voices=[recording("opus")], texts=[SENTENCE]
+            )
+            for number in range(4)
+        ]
+        assert there.voices.list().total == here.voices.list().total == 4
+        for voice in made:
+            assert until_trained(there, voice.id).state == "trained"
+            assert here.tts.convert(text="Hello.", reference_id=voice.id)
+            assert there.tts.convert(text="Hello.", reference_id=voice.id)
+        here.voices.delete(made[0].id)
+        with pytest.raises(APIError, match=made[0].id):
+            there.tts.convert(text="Hello.", reference_id=made[0].id)
