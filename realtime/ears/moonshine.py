@@ -24,7 +24,7 @@ _SHORTEST = HEARING_RATE // 2  # what is shorter is filled up with silence, or i
 
 
 class Moonshine:
-    """A recogniser; what it loads takes about 100 MB of memory."""
+    """A recogniser; what it loads takes about 170 MB of memory."""
 
     def __init__(self) -> None:
         # The phrases are cut already: its own detector of voices would cut them again, in the middle of words.
