@@ -1,5 +1,6 @@
 """yuntts' voices: the voice library at other addresses, with the model's own voices as the official ones."""
 
+import re
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ router = APIRouter(prefix="/api/v1/fish-audio/model", include_in_schema=False)
 LEVELS = {"vip": 10, "boos vip": None}
 """How many voices an account may have, by the type of its package; None is any number."""
 DEFAULT_LEVEL = 2
+_ID = re.compile(r"[0-9a-f]{32}")
 _COUNTS = {"like_count": 0, "mark_count": 0, "shared_count": 0}
 _TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -33,7 +35,7 @@ class ListQuery(BaseModel):
 
     page: int = Field(1, ge=1, le=1_000_000)
     page_size: int = Field(20, ge=1, le=100)
-    search: str = ""
+    search: str = Field("", max_length=200, pattern=r"^[^\x00]*$")
     visibility: Literal["public", "private"] | None = None
     source: Literal["official", "community", "upload"] | None = None
 
@@ -207,4 +209,6 @@ def _cover(voice: LibraryVoice, request: Request) -> str:
 def _model_id(request: Request) -> str:
     if not (voice := request.query_params.get("model_id", "")):
         raise RequestError("model_id: missing; expected the id of a voice", code="missing_params")
+    if not _ID.fullmatch(voice):
+        raise RequestError(f"model_id: there is no voice {voice[:80]!r}", 404, field="model_id")
     return voice

@@ -8,6 +8,7 @@ so that it ends once, and whoever waits for a callback gets one.
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,6 +38,7 @@ KEPT_PAYLOAD = 64 * 1024
 CALLBACK = "callback"
 """The kind of job that tells of another one's end."""
 _SWEEP_SECONDS = 600.0
+_ID = re.compile(r"[0-9a-f-]{36}")
 _OPEN = ("queued", "running")
 
 log = logging.getLogger(__name__)
@@ -115,6 +117,8 @@ class Queue:
 
     async def get(self, id_: str, account: str | None = None) -> Job | None:
         """A job by its id, that of another account for nobody."""
+        if not _ID.fullmatch(id_):
+            return None
         async with self._database.reading() as session:
             job = await session.get(Job, id_)
         return job if job and account in (None, job.account_id) else None
