@@ -1,7 +1,7 @@
 """Ears for the tests: what a recogniser hears in audio, and how far that is from what was to be said.
 
-They are not the product's own (``realtime.ears``), though both use Moonshine: what judges the product's speech shall
-not change with the product.
+They are not the product's own (``realtime.ears``), though both use Moonshine: what judges the product's speech
+shall not change with the product.
 """
 
 import re

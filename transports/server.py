@@ -107,13 +107,11 @@ class Server(uvicorn.Server):
     async def _drain(self) -> None:
         services = self._services
         hearing = asyncio.create_task(services.ears.drain(self._settings.grace_seconds))
-        hearing = asyncio.create_task(services.ears.drain(self._settings.grace_seconds))
         await services.engine.drain(self._settings.grace_seconds)
         await services.engine.stop()  # whoever is not finished by now is told so ...
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):  # ... and the message is let out
                 await asyncio.gather(*(speaker.settled() for speaker in list(services.speakers)))
-        await hearing
         await hearing
         self.should_exit = True
 
