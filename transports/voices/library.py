@@ -248,6 +248,15 @@ class Library:
 
     async def find(self, account: str, query: Query) -> Page:
         """A page of the voices that the account sees."""
+        for field, texts in (
+            ("title", [query.title]),
+            ("tag", query.tags),
+            ("author_id", [query.author or ""]),
+            ("language", query.languages),
+            ("title_language", query.title_languages),
+        ):
+            for text in texts:
+                _check_text(field, text)
         where = _filters(account, query)
         popular = (VoiceRow.task_count.desc(), VoiceRow.created_at.desc(), VoiceRow.id.desc())
         newest = (VoiceRow.created_at.desc(), VoiceRow.id.desc())
@@ -271,6 +280,7 @@ class Library:
 
     async def get(self, account: str, voice: str) -> LibraryVoice:
         """One voice. 404 if there is none, 403 if it is another account's private one."""
+        _check_id(voice)
         async with self._database.reading() as session:
             loaded = await self._loaded(session, [voice])
         if not loaded:
@@ -385,6 +395,7 @@ class Library:
 
     async def _owned(self, account: str, voice: str) -> None:
         """404 if there is no such voice, 403 if it is another account's."""
+        _check_id(voice)
         async with self._database.reading() as session:
             owner = await session.scalar(select(VoiceRow.account_id).where(VoiceRow.id == voice))
         if owner is None:
@@ -504,6 +515,11 @@ def _check_words(title: str | None, description: str | None, tags: Sequence[str]
         if not 0 < len(tag) <= MAX_TAG:
             raise invalid("tags", tag, f"tags of 1 to {MAX_TAG} characters")
         _check_text("tags", tag)
+
+
+def _check_id(voice: str) -> None:
+    if "\0" in voice:
+        raise _unknown(voice)
 
 
 def _check_text(field: str, text: str) -> None:

@@ -180,6 +180,16 @@ class DeafModel(ToneModel):
         raise SpeechError("that is nobody's voice")
 
 
+async def test_what_no_database_can_hold_is_asked_for_in_vain(house: House) -> None:
+    for ask in (house.library.get, house.library.delete):
+        with pytest.raises(RequestError) as refusal:
+            await ask(LOCAL_ACCOUNT, "a\0b")
+        assert refusal.value.status == 404
+    for query in (Query(title="\0"), Query(tags=["\0"]), Query(author="\0"), Query(languages=["\0"])):
+        with pytest.raises(RequestError, match="NUL"):
+            await house.library.find(LOCAL_ACCOUNT, query)
+
+
 async def test_training_tells_its_outcome(house: House, engine: Engine) -> None:
     voice = await house.library.create(LOCAL_ACCOUNT, new(texts=[], generate_sample=True))
     assert voice.state == "created"
