@@ -23,6 +23,11 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._events)
 
+    @property
+    def beginning(self) -> bool:
+        """Whether an utterance is next that has not begun."""
+        return self.asking is not None or (bool(self._events) and self._events[0][0]["event"] == "start")
+
     def add(self, event: Event, size: int) -> None:
         """One more."""
         self._events.append((event, size))

@@ -220,7 +220,7 @@ class _Connection:
     def _wait(self, event: dict[Any, Any], size: int, context: str) -> None:
         """Have an event done after those before it, while the socket is being read."""
         backlog = self._backlogs.setdefault(context, Backlog())
-        if event["event"] == "cancel" and backlog.asking is not None:
+        if event["event"] == "cancel" and backlog.beginning:
             backlog.drop()
             self.speaker.tell(Cancelled(0.0, 0, ""), context)
             return

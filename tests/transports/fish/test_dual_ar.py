@@ -55,8 +55,11 @@ def babbling(checkpoint: Path, voice_folder: Path, said: Said) -> Iterator[Runni
         return model
 
     config = EngineConfig(max_streams=6, max_ahead=3600.0)
+    before = set(threading.enumerate())  # of the server that other tests share
     yield from run_server(Settings(port=0, engine=config), make)
-    left = [thread.name for thread in threading.enumerate() if thread.name.startswith("parrotfish")]
+    left = [
+        thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("parrotfish")
+    ]
     assert not left, "threads are left behind"
 
 
