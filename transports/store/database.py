@@ -1,10 +1,13 @@
 """The database: SQLite in a file, or PostgreSQL, behind one asynchronous face."""
 
+import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiosqlite
 from sqlalchemy import URL, Connection, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -35,6 +38,12 @@ def database_url(url: str | None, data: Path) -> str:
             "the database's URL cannot be read; expected postgresql://user:password@host/name or sqlite:///path"
         ) from None
     backend = parsed.drivername.partition("+")[0]
+    if backend == "sqlite" and parsed.database in (
+        None,
+        "",
+        ":memory:",
+    ):  # each connection would have its own
+        raise StoreError("database URL: got SQLite without a file; expected sqlite:///path")
     if backend not in DRIVERS:
         raise StoreError(f"database URL: got {backend}://; expected postgresql:// or sqlite://")
     parsed = parsed.set(drivername=DRIVERS[backend])
@@ -62,15 +71,16 @@ class Database:
 
     async def start(self) -> None:
         """Create or migrate the tables. Raises :class:`StoreError`."""
-        if self._url.get_backend_name() == "sqlite" and self._url.database not in (None, "", ":memory:"):
-            assert self._url.database is not None
-            Path(self._url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = self._url.database if self._url.get_backend_name() == "sqlite" else None
         # SQLite can alter a table only by copying it, which foreign keys would turn into deletions.
         engine = _make_engine(self._url, foreign_keys=False, poolclass=NullPool)
         try:
+            if file:
+                Path(file).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                await _use_wal(file)
             async with engine.begin() as connection:
                 await connection.run_sync(_migrate)
-        except (DBAPIError, OSError) as error:
+        except (DBAPIError, sqlite3.Error, OSError) as error:
             reason = str(error.orig) if isinstance(error, DBAPIError) else str(error)
             raise StoreError(f"the database {self.url} cannot be used: {reason}") from error
         finally:
@@ -123,7 +133,6 @@ def _make_engine(
         cursor = connection.cursor()
         for pragma in (
             f"busy_timeout = {BUSY_SECONDS * 1000}",
-            "journal_mode = WAL",  # readers and the writer do not wait for each other
             f"foreign_keys = {'ON' if foreign_keys else 'OFF'}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
@@ -136,6 +145,20 @@ def _make_engine(
         connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
 
     return engine
+
+
+async def _use_wal(path: str) -> None:
+    """Have readers and the writer of this file not wait for each other, from now on."""
+    end = time.monotonic() + BUSY_SECONDS
+    async with aiosqlite.connect(path) as connection:
+        while True:
+            try:
+                await connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError:  # somebody else has it open, and for this SQLite does not wait
+                if time.monotonic() > end:
+                    raise
+                await asyncio.sleep(0.02)
 
 
 def _migrate(connection: Connection) -> None:
