@@ -32,7 +32,7 @@ class Kind(StrEnum):
 class Prices:
     """In credit: for a million UTF-8 bytes of text that is spoken, and for an hour of audio that is recognised.
 
-    The defaults are Fish Audio's own, in US dollars (its price list of August 2026).
+    The defaults are only a starting point, taken from no price list: an operator sets their own.
     """
 
     tts: Decimal = Decimal("15")
