@@ -1,7 +1,7 @@
 """Text in, audio frames out: the engine's public face. It knows no socket, no HTTP and no user."""
 
 from engine.engine import Engine, EngineConfig, EngineState, Utterance
-from engine.errors import EngineError, EngineStopped, Overloaded, SpeechError, UnknownVoice
+from engine.errors import EngineError, EngineStopped, Overloaded, SpeechError, UnknownVoice, UnusableVoice
 from engine.models.base import SpeechModel
 from engine.speech import (
     PLAIN,
@@ -36,6 +36,7 @@ __all__ = [
     "StreamOptions",
     "Style",
     "UnknownVoice",
+    "UnusableVoice",
     "Utterance",
     "Voice",
     "WordTime",

@@ -27,3 +27,7 @@ class UnknownVoice(EngineError):
 
 class SpeechError(EngineError):
     """The model could not speak one segment. Ends that stream and no other."""
+
+
+class UnusableVoice(SpeechError):
+    """The voices of a stream leave the model no room to speak: their recordings are too long or too many."""

@@ -1,27 +1,54 @@
 """Any audio file to samples."""
 
 import io
+import re
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from os import PathLike
 from types import TracebackType
 from typing import Self
 
 import av
 import numpy as np
+from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.codec import Codec
+from av.container import InputContainer
 
 from engine.speech import Pcm
+
+
+def _audio_decoders() -> str:
+    """The names of FFmpeg's, with commas."""
+    names = set()
+    for name in av.codecs_available:
+        with suppress(ValueError):  # it only encodes
+            if (codec := Codec(name, "r")).type == "audio":
+                names.add(codec.name)
+    return ",".join(sorted(names))
+
 
 # Of FFmpeg's containers those that hold audio. The others include playlists, which open files and addresses
 # that a stranger names in them.
 _CONTAINERS = (
-    "aac,ac3,aiff,alaw,amr,ape,asf,au,avi,caf,dsf,eac3,flac,flv,g722,gsm,matroska,webm,mov,mp4,m4a,mp3,mpeg,"
-    "mpegts,mulaw,ogg,oma,rm,tta,voc,w64,wav,wv"
+    "aac,ac3,aiff,alaw,amr,ape,asf,au,avi,caf,dsf,eac3,flac,flv,g722,gsm,matroska,webm,mp3,mpeg,mpegts,mulaw,"
+    "ogg,oma,rm,tta,voc,w64,wav,wv"
 )
+_MP4 = "mov,mp4,m4a"
+_OPTIONS = {
+    # FFmpeg looks into every stream to learn what it is: the picture in an MP3 may unpack to a gigabyte.
+    "codec_whitelist": _audio_decoders(),
+    # Each edit in an MP4's list of them goes through all its samples, and may add them once more.
+    "advanced_editlist": "0",
+}
 # What a header may claim. Between very different rates the filter of a resampler, or its output, is huge.
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 768_000
+_MOST_CHANNELS = 64
+# Each packet costs some microseconds, however little is in it. No codec has more of them in a second (TrueHD has
+# 1200), but much of a file may be damaged.
+_PACKETS_PER_SECOND, _MORE_PACKETS = 1_500, 10_000
+_BATCH_SAMPLES = 4_096
 
 
 class DecodeError(ValueError):
@@ -52,12 +79,12 @@ class AudioReader:
         self._max_seconds = max_seconds
         self._open = ExitStack()
         with self._open:
-            file = self._open.enter_context(
+            file: io.BytesIO | io.FileIO = (
                 io.BytesIO(source) if isinstance(source, bytes) else io.FileIO(source)
             )
+            self._open.enter_context(file)
             try:
-                options = {"format_whitelist": _CONTAINERS}
-                self._container = self._open.enter_context(av.open(file, "r", options=options))
+                self._container = self._open.enter_context(_opened(file, source))
             except av.FFmpegError as error:
                 raise _unreadable(error) from error
             if not self._container.streams.audio:
@@ -68,6 +95,8 @@ class AudioReader:
                 raise DecodeError(
                     f"sample rate: got {rate} Hz; expected {_LOWEST_RATE} to {_HIGHEST_RATE} Hz"
                 )
+            if self._stream.channels > _MOST_CHANNELS:
+                raise DecodeError(f"channels: got {self._stream.channels}; expected at most {_MOST_CHANNELS}")
             self.sample_rate = sample_rate or rate
             self._open = self._open.pop_all()
 
@@ -98,27 +127,34 @@ class AudioReader:
             yield piece
 
     def _resampled(self) -> Iterator[Pcm]:
-        resampler, made_for = None, None
+        resampler, fifo, made_for = None, AudioFifo(), None
         try:
             for frame in self._frames():
                 kind = frame.format.name, frame.layout.name, frame.sample_rate
                 if kind != made_for:  # the first, or the file changes its format midway
-                    yield from _mixed(resampler, None)
-                    resampler, made_for = AudioResampler(format="fltp", rate=self.sample_rate), kind
-                yield from _mixed(resampler, frame)
-            yield from _mixed(resampler, None)
+                    yield from _rest(resampler, fifo)
+                    resampler, fifo = AudioResampler(format="fltp", rate=self.sample_rate), AudioFifo()
+                    made_for = kind
+                frame.pts = None  # where a file has gaps, they are left out
+                fifo.write(frame)
+                if fifo.samples >= _BATCH_SAMPLES and resampler is not None:
+                    yield from _mixed(resampler, fifo.read())
+            yield from _rest(resampler, fifo)
         except (av.FFmpegError, ValueError) as error:
             if isinstance(error, DecodeError):
                 raise
             raise _unreadable(error) from error
 
     def _frames(self) -> Iterator[AudioFrame]:
-        read, damage = False, None
-        for packet in self._container.demux(self._stream):
+        read, damage = 0.0, None
+        for number, packet in enumerate(self._container.demux(self._stream)):
+            if number > _MORE_PACKETS + _PACKETS_PER_SECOND * read:
+                raise DecodeError(f"{number} packets hold no more than {read:.1f} s of audio")
             try:
                 for frame in packet.decode():
-                    if _LOWEST_RATE <= frame.sample_rate <= _HIGHEST_RATE:
-                        read = True
+                    usable = _LOWEST_RATE <= frame.sample_rate <= _HIGHEST_RATE
+                    if usable and frame.layout.nb_channels <= _MOST_CHANNELS:
+                        read += frame.samples / frame.sample_rate
                         yield frame
             except av.InvalidDataError as error:
                 damage = error
@@ -135,10 +171,66 @@ def decode(
         return np.concatenate(pieces) if pieces else np.zeros(0, np.float32), reader.sample_rate
 
 
-def _mixed(resampler: AudioResampler | None, frame: AudioFrame | None) -> Iterator[Pcm]:
-    """The samples that a frame gives, or with None those held back."""
+def _opened(file: io.BytesIO | io.FileIO, source: bytes | str | PathLike[str]) -> InputContainer:
+    """The container of a file. An MP4 that a stranger has sent may only have tables that it can have.
+
+    Raises FFmpegError or :class:`DecodeError`.
+    """
+    try:
+        return av.open(file, "r", options=_OPTIONS | {"format_whitelist": _CONTAINERS})
+    except av.ArgumentError:  # a container that is not on the list
+        file.seek(0)
+    if isinstance(source, bytes):
+        _check_tables(memoryview(source))
+    return av.open(file, "r", options=_OPTIONS | {"format_whitelist": _MP4})
+
+
+# A table of samples that are all alike says how long each is, and how many there are; a run of them in a fragment
+# says how many.
+_TABLE = re.compile(rb"stsz(?=.{4}(.{4})(.{4}))|trun(?=.{4}(.{4}))|cmov(?=.{4}dcom)", re.DOTALL)
+
+
+def _check_tables(data: memoryview) -> None:
+    """Refuse an MP4 that claims more samples than it has bytes, or whose header is packed.
+
+    FFmpeg takes 24 bytes of memory for each sample when it opens the file, without looking whether it is there.
+    All boxes are searched but those of media, of which FFmpeg believes nothing either.
+    """
+    claimed = 0
+    for box in _boxes(data):
+        for found in _TABLE.finditer(box):
+            size, several, run = (int.from_bytes(each or b"", "big") for each in found.groups())
+            if found[0] == b"cmov":
+                raise DecodeError("its header is compressed")
+            claimed += several if size else run
+    if claimed > len(data):
+        raise DecodeError(f"its header claims {claimed:,} samples, which are not there")
+
+
+def _boxes(data: memoryview) -> Iterator[memoryview]:
+    """The boxes of an MP4, whole, but for those of media."""
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        if size == 1:
+            size = int.from_bytes(data[at + 8 : at + 16], "big")
+        end = at + size if size >= 8 else len(data)
+        if bytes(data[at + 4 : at + 8]) != b"mdat":
+            yield data[at:end]
+        at = end
+
+
+def _rest(resampler: AudioResampler | None, fifo: AudioFifo) -> Iterator[Pcm]:
+    """The samples of what has not been resampled yet, and those held back."""
     if resampler is None:
         return
+    if fifo.samples:
+        yield from _mixed(resampler, fifo.read())
+    yield from _mixed(resampler, None)
+
+
+def _mixed(resampler: AudioResampler, frame: AudioFrame | None) -> Iterator[Pcm]:
+    """The samples that a frame gives, or with None those held back."""
     for out in resampler.resample(frame):
         # Channels are mixed by hand: FFmpeg's own mix of equal channels is 3 dB too loud.
         mixed = out.to_ndarray().mean(axis=0, dtype=np.float32)

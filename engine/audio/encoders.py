@@ -12,6 +12,7 @@ import numpy.typing as npt
 from av.audio.codeccontext import AudioCodecContext
 
 from engine.audio.formats import OutputFormat
+from engine.audio.g711 import Law, encode_g711
 from engine.speech import Pcm
 
 _SampleFormat = Literal["flt", "fltp", "s16"]
@@ -28,6 +29,7 @@ _OPUS_PACKET = 960  # 20 ms at 48 kHz
 # OPUS_AUTO, which FFmpeg does not pass on, for mono at 48 kHz in 20 ms packets: 60 bit * 50 packets/s + the
 # sample rate (user_bitrate_to_bitrate in opus_encoder.c).
 _OPUS_AUTO_BITRATE = 51_000
+_OPUS_OPTIONS = {"application": "voip", "frame_duration": "20"}  # voip: tuned for speech
 
 _AAC_PACKET = 1024
 # FFmpeg's encoder needs as much to render a tone of 440 Hz with a noise below -60 dB, at 32 and at 44.1 kHz.
@@ -68,6 +70,10 @@ def open_encoder(output: OutputFormat) -> Encoder:
             return AacEncoder(output.sample_rate)
         case "flac":
             return FlacEncoder(output.sample_rate)
+        case "mulaw" | "alaw":
+            return G711Encoder(output.container)
+        case "packets":
+            return PacketsEncoder(output.bitrate)
 
 
 class PcmEncoder:
@@ -87,6 +93,18 @@ class PcmEncoder:
     def finish(self) -> bytes:
         """Nothing: there is no end to write."""
         return b""
+
+
+class G711Encoder(PcmEncoder):
+    """Headerless G.711 of one law."""
+
+    def __init__(self, law: Law) -> None:
+        super().__init__()
+        self._law = law
+
+    def encode(self, pcm: Pcm) -> bytes:
+        """The samples as bytes, one each."""
+        return encode_g711(_as_int16(pcm), self._law)
 
 
 class WavEncoder(PcmEncoder):
@@ -241,11 +259,9 @@ class OpusEncoder(_ContainerEncoder):
     """
 
     def __init__(self, bitrate: int | None) -> None:
-        options = {"application": "voip", "frame_duration": "20"}  # voip: tuned for speech
         pages = {"page_duration": "20000"}
-        super().__init__("ogg", "libopus", 48000, "flt", bitrate or _OPUS_AUTO_BITRATE, options, pages)
-        # The pre-skip field of the identification header, RFC 7845 section 5.1.
-        self._pre_skip = int.from_bytes((self._codec.extradata or b"")[10:12], "little")
+        super().__init__("ogg", "libopus", 48000, "flt", bitrate or _OPUS_AUTO_BITRATE, _OPUS_OPTIONS, pages)
+        self._pre_skip = _pre_skip(self._codec)
 
     def _audible(self) -> int:
         return (self._packets - 1) * _OPUS_PACKET - self._pre_skip
@@ -254,6 +270,29 @@ class OpusEncoder(_ContainerEncoder):
         self._mux(packets)
         # The header pages are ready long before; alone they are of no use to anybody.
         return self._sink.take() if self._packets > 1 else b""
+
+
+class PacketsEncoder(_PacketEncoder):
+    """Opus packets as they are, each behind its length (see :func:`engine.audio.packet_format`).
+
+    No page is kept back, and a flush fills up the last packet and adds one more at most, for the codec's delay.
+    """
+
+    def __init__(self, bitrate: int | None) -> None:
+        codec = av.CodecContext.create("libopus", "w")
+        assert isinstance(codec, AudioCodecContext)
+        _configure(codec, "flt", 48_000, bitrate or _OPUS_AUTO_BITRATE, _OPUS_OPTIONS)
+        codec.open()
+        super().__init__(codec, _OPUS_PACKET)
+        self._pre_skip = _pre_skip(codec)
+        self._packets = 0
+
+    def _audible(self) -> int:
+        return self._packets * _OPUS_PACKET - self._pre_skip
+
+    def _write(self, packets: "Sequence[av.Packet[av.AudioStream]]") -> bytes:
+        self._packets += len(packets)
+        return b"".join(len(data).to_bytes(2, "big") + data for data in map(bytes, packets))
 
 
 class AacEncoder(_ContainerEncoder):
@@ -285,6 +324,11 @@ class FlacEncoder(_ContainerEncoder):
 
     def _audible(self) -> int:
         return self._packets * self._packet_samples
+
+
+def _pre_skip(opus: AudioCodecContext) -> int:
+    """The samples by which an encoder is late: the identification header's field, RFC 7845 section 5.1."""
+    return int.from_bytes((opus.extradata or b"")[10:12], "little")
 
 
 def _as_int16(pcm: Pcm) -> npt.NDArray[np.int16]:

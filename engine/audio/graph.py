@@ -15,6 +15,8 @@ class Filter:
     def __init__(self, sample_rate: int, name: str, *arguments: str) -> None:
         self._sample_rate = sample_rate
         self._graph = Graph()
+        # Else each graph starts as many threads as there are cores, which live until it is collected.
+        self._graph.threads = 1
         self._graph.link_nodes(
             self._graph.add_abuffer(
                 sample_rate=sample_rate, format="flt", layout="mono", time_base=Fraction(1, sample_rate)

@@ -140,7 +140,7 @@ def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: tor
             raise ValueError(f"{name} is {value}; it must be {least} or more")
     slots = OVERBOOKING * streams
     graphs = options.graphs and cuda
-    compiled = _compile if options.compile else None
+    compiled = compile_step if options.compile else None
 
     lane = Lane(device, priority=_LM_PRIORITY)
     vocoder = Vocoder(
@@ -173,7 +173,7 @@ def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: tor
             device=device,
             greedy_residuals=options.greedy_residuals,
         )
-        reader = _reader() if cuda else None
+        reader = paged_attention() if cuda else None
         model = FrameModel(slow, fast, sampler, memory, reader)
     if cuda:
         torch.cuda.synchronize(device)  # what was loaded is used in other streams
@@ -290,8 +290,8 @@ def _encode(folder: Path, device: torch.device) -> Callable[[Pcm], Codes]:
     return encode
 
 
-def _reader() -> ReadPages | None:
-    """Attention over pages as one kernel, where Triton can make it."""
+def paged_attention() -> ReadPages | None:
+    """Attention over pages as one kernel, where Triton can make it; None where it cannot."""
     try:
         from engine.models.dual_ar.paged_triton import paged_decode
     except ImportError:
@@ -300,7 +300,8 @@ def _reader() -> ReadPages | None:
     return paged_decode
 
 
-def _compile(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+def compile_step(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """A function of a batch as torch compiles it."""
     # One program for all sizes of batches (and one for a batch of 1) rather than one for each.
     compiled: Callable[..., torch.Tensor] = torch.compile(function, fullgraph=True, dynamic=True)
     return compiled

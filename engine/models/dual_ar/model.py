@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from engine.errors import SpeechError
+from engine.errors import SpeechError, UnusableVoice
 from engine.models.dual_ar.batcher import Batcher, Codes, Flight, Stop
 from engine.models.dual_ar.pages import Positions
 from engine.models.dual_ar.prompt import PromptBuilder, speakable, window
@@ -181,6 +181,11 @@ class DualARModel:
     def learn(self, voice: str, references: Sequence[Reference]) -> None:
         """Clone a voice: encode its recordings, on the thread for that, and keep the codes."""
         self._voices.learn(voice, references)
+        try:
+            self._prompts.system(speakers([self._voices.want(voice).result()]))
+        except UnusableVoice:
+            self._voices.forget(voice)
+            raise
 
     def forget(self, voice: str) -> None:
         """Drop the codes of a voice that was learned; its pages go when others need the room."""
@@ -223,6 +228,9 @@ class DualARModel:
                 state.system = self._prompts.system(
                     speakers([recordings.result() for recordings in state.recordings])
                 )
+            except UnusableVoice as error:
+                now.stopped, now.error = True, error
+                return
             except Exception as error:
                 if not isinstance(error, SpeechError):
                     _log.error("a voice cannot be used", exc_info=error)
@@ -252,7 +260,7 @@ class DualARModel:
         end = self._prompts.end_of_turn()
         room = batcher.longest - len(system) - len(user)
         if room < LEAST_SPEECH:
-            raise SpeechError(
+            raise UnusableVoice(
                 f"the voice takes {len(system)} positions and the text {len(user)}, which leaves {room} of "
                 f"{batcher.longest} for speech, less than {LEAST_SPEECH}; use shorter recordings or texts"
             )

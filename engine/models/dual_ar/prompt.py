@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.errors import SpeechError
+from engine.errors import SpeechError, UnusableVoice
 from engine.models.dual_ar.config import END_TOKEN, CheckpointError, DualARConfig, Layout
 from engine.models.dual_ar.pages import Positions
 from engine.models.dual_ar.tokenizer import SPEAKER, Tokenizer
@@ -97,7 +97,7 @@ class PromptBuilder:
     def system(self, references: Sequence[ReferenceCodes]) -> Positions:
         """The voice's prompt, with which every stream of it begins; without references the model's own voice.
 
-        Raises :class:`SpeechError` if it takes so much of the context that no room for speech is left.
+        Raises :class:`UnusableVoice` if it takes so much of the context that no room for speech is left.
         """
         parts = self._chat_system(references) if self._chat else self._interleaved_system(references)
         prompt = np.concatenate(parts)
@@ -106,7 +106,7 @@ class PromptBuilder:
                 f"{reference.codes.shape[1]} frames of speech and {len(reference.text)} characters"
                 for reference in references
             )
-            raise SpeechError(
+            raise UnusableVoice(
                 f"the voice's references ({lengths}) take {len(prompt)} positions, at most {self.limit} of the "
                 f"model's {self._config.slow.max_positions} are allowed; use shorter recordings"
             )

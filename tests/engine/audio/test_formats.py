@@ -1,6 +1,6 @@
 import pytest
 
-from engine.audio import FormatError, output_format
+from engine.audio import FormatError, output_format, packet_format, split_packets
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,8 @@ from engine.audio import FormatError, output_format
         ("opus", 48000, "audio/ogg", ".opus", 32_000),
         ("aac", 44100, "audio/aac", ".aac", None),
         ("flac", 44100, "audio/flac", ".flac", None),
+        ("mulaw", 8000, "audio/basic", ".ul", None),
+        ("alaw", 8000, "audio/x-alaw-basic", ".al", None),
     ],
 )
 def test_each_format_has_its_defaults(container, rate, mime, suffix, bitrate):
@@ -42,6 +44,9 @@ def test_livekit_sends_bitrates_with_wav():
     ("arguments", "field", "value"),
     [
         ({"container": "wma"}, "format", "wma"),
+        ({"container": "ulaw"}, "format", "ulaw"),
+        ({"container": "packets"}, "format", "packets"),
+        ({"container": "mulaw", "sample_rate": 16000}, "sample_rate", 16000),
         ({"container": "wav", "sample_rate": 48000}, "sample_rate", 48000),
         ({"container": "mp3", "sample_rate": 24000}, "sample_rate", 24000),
         ({"container": "opus", "sample_rate": 44100}, "sample_rate", 44100),
@@ -59,3 +64,17 @@ def test_a_wrong_field_is_named_with_its_value_and_what_would_be_right(arguments
     assert field in str(caught.value)
     assert repr(value) in str(caught.value)
     assert caught.value.expected in str(caught.value)
+
+
+def test_packets_are_for_lines_of_our_own():
+    assert packet_format(24_000).bitrate == 24_000
+    assert (packet_format().sample_rate, packet_format().mime) == (48_000, "audio/opus")
+
+
+def test_packets_are_split_and_none_is_guessed():
+    data = b"\0\3abc" + b"\0\0" + b"\1\0" + b"x" * 256
+    assert split_packets(data) == [b"abc", b"", b"x" * 256]
+    assert split_packets(b"") == []
+    for cut in (data[:-1], data[:1], data[:4]):
+        with pytest.raises(ValueError, match="at the end; expected"):
+            split_packets(cut)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,6 +24,8 @@ def level_db(pcm):
 
 
 RATES = [(24000, 8000), (24000, 44100), (24000, 48000), (44100, 24000), (44100, 48000), (44100, 16000)]
+TO_A_PHONE = [(24000, 8000), (44100, 8000), (48000, 8000)]
+RATES += [*TO_A_PHONE[1:], (8000, 16000), (48000, 16000)]
 
 
 @pytest.mark.parametrize(("source", "target"), RATES)
@@ -44,6 +48,24 @@ def test_a_tone_keeps_its_place_and_level(source, target):
 def test_what_does_not_fit_below_the_new_nyquist_frequency_is_gone():
     assert level_db(convert(tone(10_000, 24000), 24000, 8000)) < -50
     assert level_db(convert(tone(14_000, 44100), 44100, 24000)) < -50
+
+
+@pytest.mark.parametrize(("source", "target"), TO_A_PHONE)
+def test_a_telephone_hears_nothing_above_its_band(source, target):
+    """Whatever lies beyond 4.2 kHz, and would fold back into speech, is gone; speech up to 3.4 kHz is not."""
+    for hertz in (300, 1000, 3400):
+        assert abs(level_db(convert(tone(hertz, source), source, target))) < 0.1
+    for hertz in (4200, 5000, 7000, 7900, 9000, 11_500, 15_700, 16_300, 20_000):
+        if hertz < source / 2:
+            assert level_db(convert(tone(hertz, source), source, target)) < -50, hertz
+
+
+def test_a_telephones_voice_is_only_its_own_at_16_khz():
+    for hertz in (300, 1000, 3400, 3700):
+        out = convert(tone(hertz, 8000), 8000, 16000).astype(np.float64)
+        spectrum = np.abs(np.fft.rfft(out * np.hanning(out.size))) / out.size * 4
+        assert abs(level_db(out)) < 0.1
+        assert 20 * np.log10(spectrum[np.fft.rfftfreq(out.size, 1 / 16000) > 4200].max()) < -50, hertz
 
 
 def test_upsampling_adds_no_images():
@@ -76,3 +98,15 @@ def test_equal_rates_pass_samples_untouched():
 
 def test_an_empty_stream_stays_empty():
     assert convert(np.zeros(0, np.float32), 24000, 48000).size == 0
+
+
+def test_streams_take_no_threads() -> None:
+    """A hundred callers would have hundreds of them."""
+    tasks = Path("/proc/self/task")
+    if not tasks.is_dir():
+        pytest.skip("this system does not show its threads")
+    before = len(list(tasks.iterdir()))
+    kept = [Resampler(48_000, 16_000) for _ in range(5)]
+    for resampler in kept:
+        resampler.push(np.zeros(4800, np.float32))
+    assert len(list(tasks.iterdir())) == before

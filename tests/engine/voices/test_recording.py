@@ -162,3 +162,13 @@ def test_a_damaged_file_is_refused_or_read_in_part(speech: Pcm) -> None:
             data[place] = random.integers(256)
         with contextlib.suppress(BadRecording):
             assert prepare(bytes(data)).seconds > 1
+
+
+def test_steady_noise_is_taken_away_if_that_is_asked(speech: Pcm) -> None:
+    hiss = 0.004 * np.random.default_rng(5).standard_normal(len(speech)).astype(np.float32)
+    file = encoded(speech + hiss, speaking.RATE)
+    plain, enhanced = prepare(file), prepare(file, enhance=True)
+    assert enhanced.seconds == plain.seconds
+    assert loudness(enhanced.pcm, RATE) == pytest.approx(LOUDNESS, abs=0.1)
+    before, after = (np.square(recording.pcm[: RATE // 20]).mean() for recording in (plain, enhanced))
+    assert after < before / 6, "the moment before the first word"
