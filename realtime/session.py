@@ -101,10 +101,10 @@ class Session:
             self._utterances[context] = utterance, actions
             self._collect(context)
 
-    def text(self, text: str, now: float, context: str = DEFAULT_CONTEXT) -> None:
-        """More text of the context's utterance."""
+    def text(self, text: str, now: float, context: str = DEFAULT_CONTEXT, *, last: bool = False) -> None:
+        """More text of the context's utterance; the ``last`` of it is as good as a stop, and better cut."""
         if utterance := self._taking(context, "text"):
-            utterance.text(text, now)
+            utterance.text(text, now, last=last)
             self._collect(context)
 
     def flush(self, now: float, context: str = DEFAULT_CONTEXT) -> None:

@@ -117,9 +117,9 @@ class Speaker:
         self._session.start(request, self._loop.time(), context)
         self._act()
 
-    def text(self, text: str, context: str = DEFAULT_CONTEXT) -> None:
-        """More text of the utterance."""
-        self._session.text(text, self._loop.time(), context)
+    def text(self, text: str, context: str = DEFAULT_CONTEXT, *, last: bool = False) -> None:
+        """More text of the utterance; the ``last`` of it ends it without a stop."""
+        self._session.text(text, self._loop.time(), context, last=last)
         self._act()
 
     def takes_text(self, context: str = DEFAULT_CONTEXT) -> bool:

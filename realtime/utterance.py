@@ -184,14 +184,17 @@ class Utterance:
 
     # -- what the client does -----------------------------------------------------------------------
 
-    def text(self, text: str, now: float) -> None:
-        """More text."""
+    def text(self, text: str, now: float, *, last: bool = False) -> None:
+        """More text. If it is the ``last`` of it, whole sentences are spoken from the first on."""
         self.touched = now
         if self._chunker.pending + len(text) > self._max_pending:
             self.break_off(f"text: more than {self._max_pending} characters are waiting to be spoken")
             return
         self._pushed += len(text)
         self._chunker.push(text, now)
+        if last:
+            self._chunker.flush()
+            self.stopped = True
         self.poll(now)
 
     def flush(self, now: float) -> None:

@@ -1,5 +1,6 @@
 """Hearing: audio in, words out, with whichever recogniser there is."""
 
+from realtime.ears.activity import Vad
 from realtime.ears.choice import RecogniserChoice
 from realtime.ears.ear import Ear
 from realtime.ears.ears import Ears, EarsConfig
@@ -41,6 +42,7 @@ __all__ = [
     "Transcript",
     "Unhearable",
     "UnknownLanguage",
+    "Vad",
     "VoiceStarted",
     "VoiceStopped",
 ]

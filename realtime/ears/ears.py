@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 
+from realtime.ears.activity import Vad, activity_of
 from realtime.ears.ear import Ear
 from realtime.ears.file import FilePhrases
 from realtime.ears.listening import Listening
@@ -34,7 +35,7 @@ class EarsConfig:
     """``max_files`` are transcribed at a time, each of up to ``max_seconds``; more are refused.
 
     So are more than ``max_streams`` live ones at a time. One of them may be ``max_stream_seconds`` long,
-    and is ended when its client says nothing for ``idle_seconds``.
+    and is ended when its client says nothing for ``idle_seconds``. ``vad`` tells voice from other sounds in them.
     """
 
     max_files: int = 16
@@ -42,6 +43,7 @@ class EarsConfig:
     max_streams: int = 16
     max_stream_seconds: float = 4 * 3600.0
     idle_seconds: float = 60.0
+    vad: Vad = "webrtc"
 
 
 class Ears:
@@ -58,6 +60,7 @@ class Ears:
         self._workers: Workers | None = None
         self._files = 0
         self._open: set[Ear] = set()
+        self._conversing: set[Ear] = set()
         self._draining = self._stopped = False
         self._ended = asyncio.Event()  # something has
         # Finding pauses takes 1 ms for a second of audio, and shall not wait for the recogniser.
@@ -74,21 +77,24 @@ class Ears:
         return len(self._open)
 
     async def start(self) -> None:
-        """Load the recogniser. Raises what goes wrong with it."""
+        """Load the recogniser. Raises what goes wrong with it, or ImportError for a detector that is not here."""
         if self._make is not None:
+            activity_of(self.config.vad)
             recogniser = await asyncio.to_thread(self._make)
             self._workers = Workers(recogniser.info.parallel, "parrotfish-ears")
             self._recogniser = recogniser
 
     async def drain(self, seconds: float) -> None:
-        """Take no more. Streams end with what was said by now; files have so many seconds to be finished."""
+        """Take no more. Streams end with what was said by now; files, and conversations, have so many seconds."""
         self._draining = True
-        for ear in self._open:
+        for ear in self._open - self._conversing:
             ear.stop(HearingStopped())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._nothing_open()
         self._stopped = True
+        for ear in self._open:
+            ear.stop(HearingStopped())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._nothing_open()
@@ -137,9 +143,10 @@ class Ears:
             self._files -= 1
             self._ended.set()
 
-    def check_room(self) -> None:
-        """Raise :class:`HearingError` if no live stream can begin now."""
-        self._loaded()
+    def check_room(self, language: str | None = None) -> None:
+        """Raise :class:`HearingError` if no live stream can begin now, or none in a language."""
+        recogniser, _ = self._loaded()
+        language_of(recogniser.info, language)
         if self.streams >= self.config.max_streams:
             raise HearingOverloaded
 
@@ -151,19 +158,33 @@ class Ears:
         *,
         pause: float = 0.5,
         partials: bool = True,
+        conversation: bool = False,
     ) -> AsyncIterator[Ear]:
-        """Hear a live stream. A phrase ends with a pause of so many seconds. Raises :class:`HearingError`."""
+        """Hear a live stream. A phrase ends with a pause of so many seconds. Raises :class:`HearingError`.
+
+        In a ``conversation``, what was said is recognised before it is certain that it was all; it has time to
+        come to its end when no more is taken.
+        """
         recogniser, workers = self._loaded()
         language = language_of(recogniser.info, language)
         self.check_room()
-        listening = Listening(max_seconds=recogniser.info.max_seconds, pause=pause, partials=partials)
+        listening = Listening(
+            max_seconds=recogniser.info.max_seconds,
+            pause=pause,
+            partials=partials,
+            early=conversation,
+            activity=activity_of(self.config.vad),
+        )
         ear = Ear(listening, sample_rate, language, recogniser, workers, self._light)
         self._open.add(ear)
+        if conversation:
+            self._conversing.add(ear)
         try:
             async with ear:
                 yield ear
         finally:
             self._open.remove(ear)
+            self._conversing.discard(ear)
             self._ended.set()
 
     async def _nothing_open(self) -> None:

@@ -14,6 +14,7 @@ _FRAME_SECONDS = FRAME / HEARING_RATE
 _ONSET_FRAMES, _ONSET_WINDOW = 3, 5  # so many of so many frames have a voice: a click has not
 _BEFORE_FRAMES = 10  # the first consonant is softer than what is taken for a voice
 _AFTER_FRAMES = 6
+_HESITANT_FRAMES = 2
 _LONG_PAUSE_SECONDS = 2.0
 
 
@@ -86,6 +87,16 @@ class Phrases:
         if self._start is None:
             return None
         return self._phrase(self._start, self._voiced, len(self._frames))
+
+    @property
+    def paused(self) -> bool:
+        """Whether the open phrase is what it will be if its speaker does not go on."""
+        return self._start is not None and self._now - self._voiced >= _AFTER_FRAMES
+
+    @property
+    def hesitant(self) -> bool:
+        """Whether this may become a pause."""
+        return self._start is not None and self._now - self._voiced >= _HESITANT_FRAMES
 
     def push(self, pcm: Pcm) -> Iterator[PhraseEvent]:
         """What happens in the next samples. To be iterated to its end."""

@@ -5,13 +5,22 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from enum import IntEnum
 from typing import TypeVar
 
 _Result = TypeVar("_Result")
 
 
+class Urgency(IntEnum):
+    """What comes first when the threads are busy."""
+
+    FILE = 0
+    PARTIAL = 1
+    FINAL = 2
+
+
 class Workers:
-    """Threads for one event loop. Urgent work comes first, and else what was asked for first.
+    """Threads for one event loop. The most urgent work comes first, and else what was asked for first.
 
     Who is cancelled while it waits is forgotten; work that was begun ends in its own time, and only then its
     thread takes the next.
@@ -20,17 +29,18 @@ class Workers:
     def __init__(self, threads: int, name: str) -> None:
         self._executor = ThreadPoolExecutor(threads, name)
         self._idle = threads
-        self._urgent: deque[asyncio.Future[None]] = deque()
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: dict[Urgency, deque[asyncio.Future[None]]] = {
+            urgency: deque() for urgency in sorted(Urgency, reverse=True)
+        }
 
-    async def run(self, work: Callable[[], _Result], *, urgent: bool = False) -> _Result:
+    async def run(self, work: Callable[[], _Result], urgency: Urgency = Urgency.FILE) -> _Result:
         """What ``work`` returns, called in a thread."""
         loop = asyncio.get_running_loop()
         if self._idle:
             self._idle -= 1
         else:
             turn = loop.create_future()
-            queue = self._urgent if urgent else self._waiting
+            queue = self._waiting[urgency]
             queue.append(turn)
             try:
                 await turn
@@ -51,7 +61,7 @@ class Workers:
 
     def _next(self) -> None:
         """A thread has nothing to do."""
-        for queue in (self._urgent, self._waiting):
+        for queue in self._waiting.values():
             if queue:
                 queue.popleft().set_result(None)
                 return

@@ -64,6 +64,21 @@ def test_an_utterance_from_start_to_finish() -> None:
     assert not session.active()
 
 
+def test_a_text_that_is_known_to_be_all_is_spoken_by_whole_sentences() -> None:
+    first = "When the rain had stopped, the children went out into the garden to play with the dog."
+    pieces, whole = started(), started()
+    pieces.text(f"{first} It was wet.", 0.1)
+    assert said(actions_of(pieces)) == ["When the rain had stopped,"]
+    whole.text(f"{first} It was wet.", 0.1, last=True)
+    assert said(actions_of(whole)) == [first]
+    spoke(whole, 5.0, 0.2)
+    assert said(actions_of(whole)) == ["It was wet."]
+    spoke(whole, 1.0, 0.3)
+    assert actions_of(whole) == [EndSpeech()]
+    whole.text("More.", 0.4)
+    assert actions_of(whole) == [Log("text: ignored after stop; await finish, then send start")]
+
+
 def test_flush_speaks_and_the_utterance_goes_on() -> None:
     session = started()
     session.text("First", 0.0)

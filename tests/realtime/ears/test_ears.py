@@ -18,7 +18,7 @@ from realtime.ears import (
     Unhearable,
     UnknownLanguage,
 )
-from realtime.ears.workers import Workers
+from realtime.ears.workers import Urgency, Workers
 from tests.engine.models.speaking import RATE, speak
 from tests.hearing import word_error_rate
 from tests.realtime.ears.recognisers import Counting
@@ -270,11 +270,12 @@ async def test_urgent_work_comes_first_and_who_is_cancelled_is_forgotten() -> No
     await asyncio.sleep(0)
     waiting = [asyncio.create_task(workers.run(lambda name=name: order.append(name))) for name in "abc"]  # type: ignore[misc]
     await asyncio.sleep(0)
-    urgent = asyncio.create_task(workers.run(lambda: order.append("urgent"), urgent=True))
+    partial = asyncio.create_task(workers.run(lambda: order.append("partial"), Urgency.PARTIAL))
+    final = asyncio.create_task(workers.run(lambda: order.append("final"), Urgency.FINAL))
     await asyncio.sleep(0)
     waiting[1].cancel()
     hold.set()
-    await asyncio.gather(blocked, *waiting, urgent, return_exceptions=True)
-    assert order == ["urgent", "a", "c"]
+    await asyncio.gather(blocked, *waiting, partial, final, return_exceptions=True)
+    assert order == ["final", "partial", "a", "c"]
     assert await workers.run(lambda: 5) == 5
     await workers.close()

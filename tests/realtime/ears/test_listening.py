@@ -89,6 +89,28 @@ def test_a_slow_recogniser_gets_finals_and_no_stale_partial(talk: Pcm) -> None:
             assert not any(isinstance(e, VoiceStopped) and e.at >= event.start for e in events[:at])
 
 
+@pytest.mark.parametrize("answer_after", [0, 3, 8, 15, 150])
+def test_what_is_looked_at_early_becomes_the_final_when_the_pause_is_over(
+    talk: Pcm, answer_after: int
+) -> None:
+    jobs: list[Job] = []
+    listening = Listening(max_seconds=7.0, pause=0.3, partials=True, early=True)
+    events = run(listening, talk, answer_after=answer_after, see=jobs.append)
+    finals = [event for event in events if isinstance(event, Final)]
+    assert [event.text for event in finals] == [f"{event.start:.1f}-{event.end:.1f}" for event in finals]
+    assert kinds(events).count(VoiceStopped) == len(finals)
+    if answer_after <= 3:  # far less than the rest of the pause: nobody had to look again
+        assert not any(job.final for job in jobs)
+        for at, event in enumerate(events):
+            if isinstance(event, VoiceStopped):
+                assert isinstance(events[at + 1], Final)
+    looked = [(job.phrase.offset, len(job.phrase.pcm)) for job in jobs]
+    assert len(looked) == len(set(looked))
+    for job in jobs:  # when a pause may have begun, nothing is begun that would have to be waited for
+        silent = job.phrase.offset + len(job.phrase.pcm) / HEARING_RATE - job.phrase.end
+        assert job.urgent or silent < 0.06
+
+
 def test_partials_look_at_five_times_the_speech_at_most(talk: Pcm) -> None:
     """However long somebody speaks without a pause; and never at more than one phrase may hold."""
     speech = speak("Nobody knew that the old lighthouse keeper had a parrot of his own").pcm

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -28,7 +29,6 @@ from tests.engine.models.speaking import RATE, speak
 from tests.hearing import resample, word_error_rate
 from tests.realtime.ears.test_ears import wav
 from tests.transports.fish.sentences import HELD
-from transports.forms import Form, parse_form
 
 
 def spoken(text: str) -> Pcm:
@@ -96,6 +96,22 @@ def test_a_whisper_model_that_is_none_says_so(tmp_path: Path) -> None:
         RecogniserChoice("whisper", str(tmp_path)).load()
 
 
+class Form:
+    """A multipart form as Python's own parser of mail reads it."""
+
+    def __init__(self, body: bytes, content_type: str) -> None:
+        mail = message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
+        self._parts = {part.get_param("name", header="content-disposition"): part for part in mail.walk()}
+
+    def data(self, name: str) -> bytes | None:
+        part = self._parts.get(name)
+        return part and part.get_payload(decode=True)
+
+    def text(self, name: str) -> str | None:
+        data = self.data(name)
+        return data.decode() if data else None
+
+
 class Endpoint:
     """OpenAI's transcription endpoint as another server might have it, at a real address."""
 
@@ -109,7 +125,7 @@ class Endpoint:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 endpoint.headers.append({"path": self.path, **dict(self.headers)})
-                endpoint.forms.append(parse_form(body, self.headers["content-type"]))
+                endpoint.forms.append(Form(body, self.headers["content-type"]))
                 status, headers, answer = endpoint.answers.pop(0)
                 self.send_response(status)
                 for name, value in headers.items():

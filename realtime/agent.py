@@ -1,0 +1,343 @@
+"""The thin driver of a conversation: a line on one side; ears, a mind and a mouth on the other."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+from engine.speech import Pcm
+from realtime.conversation import AgentConfig, Conversation
+from realtime.conversation.actions import (
+    Action,
+    BeginReply,
+    CancelReply,
+    EndReply,
+    HangUp,
+    Hold,
+    Judge,
+    Resume,
+    SayText,
+    StopThinking,
+    Tell,
+    Think,
+)
+from realtime.conversation.events import Command, ConversationEvent
+from realtime.ears import Ears, Final, RecogniserFailed
+from realtime.line import Digit, Heard, Line, LinePlayed
+from realtime.microphone import Microphone
+from realtime.mind.base import Message, Mind, MindError
+from realtime.mouth import Began, EndHeard, Mouth, MouthEvent, WordsHeard
+from realtime.speaker import Speaker
+from realtime.turns import HEARING_PAUSE, JUDGED_SECONDS, TurnJudge
+
+_MOST_WAITING = 1000  # events that a client has not taken, before it is given up
+_LAST_WORDS = 1.0  # seconds in which a client has to take what it is told at the end
+_BILLED_SECONDS = 1.0
+_MOST_FAILURES = 3  # of a recogniser, one after the other, before the conversation is given up
+
+log = logging.getLogger(__name__)
+
+_Item = TypeVar("_Item")
+
+
+class Meter(Protocol):
+    """Counts what a conversation uses. What it raises ends it, and is raised by :meth:`Agent.run`."""
+
+    async def heard(self, seconds: float) -> None:
+        """So much of the caller was listened to."""
+        ...
+
+    async def spoke(self, text: str) -> None:
+        """A text is being spoken."""
+        ...
+
+
+class Agent:
+    """Converses with one caller, once. Engine, ears, mind and judge may be shared with others.
+
+    It talks as ``config`` says; ``speaker`` makes it a voice. All its tasks are gone when :meth:`run` returns.
+    """
+
+    def __init__(
+        self,
+        speaker: Callable[[], Speaker],
+        ears: Ears,
+        mind: Mind,
+        config: AgentConfig,
+        *,
+        meter: Meter | None = None,
+        judge: TurnJudge | None = None,
+    ) -> None:
+        self._speaker = speaker
+        self._ears = ears
+        self._mind = mind
+        self._config = config
+        self._meter = meter
+        self._judge = judge
+        self._conversation = Conversation(config)
+        self._loop = asyncio.get_running_loop()
+        self._mouth: Mouth | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._thinking: asyncio.Task[None] | None = None
+        self._judging = asyncio.Lock()
+        self._question = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._acting = False
+        self._over = asyncio.Event()
+        self._error: Exception | None = None
+        self._untold: asyncio.Queue[ConversationEvent | None] = asyncio.Queue(_MOST_WAITING)
+        self._used: asyncio.Queue[float | str | None] = asyncio.Queue(_MOST_WAITING)
+        self._seconds = 0.0  # heard and not counted
+
+    @property
+    def history(self) -> tuple[Message, ...]:
+        """What was said and heard by now, but for the reply that is under way."""
+        return self._conversation.history
+
+    def command(self, command: Command) -> None:
+        """Have it do something, as its client could ask it to. Void unless it is running."""
+        if self._mouth is not None:
+            self._do(self._conversation.command, command)
+
+    async def run(self, line: Line) -> None:
+        """Converse until the line is hung up, or the agent hangs up.
+
+        Raises :class:`HearingError` if the caller cannot be listened to, what the meter raises, and what breaks.
+        """
+        self._speech = replace(self._config.speech, output=line.format.output)
+        self._microphone = Microphone(line.format.hears_at, JUDGED_SECONDS)
+        try:
+            async with Mouth(self._speaker(), line, self._spoken) as self._mouth:
+                await self._converse(line)
+        except ExceptionGroup as group:  # the mouth is two tasks
+            raise group.exceptions[0] from None
+        finally:
+            self._mouth = None
+        if self._error is not None:
+            raise self._error
+
+    async def _converse(self, line: Line) -> None:
+        closing = [self._own(self._tell(line))]
+        if self._meter is not None:
+            closing.append(self._own(self._count(self._meter)))
+        try:
+            self._own(self._take_in(line))
+            self._own(self._hear(line.format.hears_at))
+            await self._over.wait()
+        finally:
+            error = self._error or (self._mouth.error if self._mouth else None)
+            self._do(self._conversation.hang_up, error=error and (str(error) or type(error).__name__))
+            if self._timer is not None:
+                self._timer.cancel()
+            others = self._tasks.difference(closing)
+            for task in others:
+                if not task.cancelling():  # a second time would break off how it lets go of what it holds
+                    task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            self._use(self._seconds)
+            with suppress(asyncio.QueueFull):
+                self._untold.put_nowait(None)
+                self._used.put_nowait(None)
+            await asyncio.wait(closing, timeout=_LAST_WORDS)
+            for task in closing:
+                task.cancel()
+            await asyncio.gather(*closing, return_exceptions=True)
+
+    # -- events in, actions out ---------------------------------------------------------------------
+
+    def _do(self, event: Callable[..., None], *about: object, **more: object) -> None:
+        """Tell the conversation of something, and carry out what it decides."""
+        assert self._mouth is not None
+        self._mouth.notice()  # so that it knows what was heard by now
+        event(*about, now=self._loop.time(), **more)
+        self._act()
+
+    def _spoken(self, event: MouthEvent) -> None:
+        """The mouth tells what was heard."""
+        conversation, turn, now = self._conversation, int(event.context), self._loop.time()
+        match event:
+            case Began():
+                self._microphone.forget()
+                conversation.began(turn, now)
+            case WordsHeard(_, words):
+                conversation.heard(turn, words, now)
+            case EndHeard(_, error):
+                conversation.reply_over(turn, error, now)
+        self._act()
+
+    def _act(self) -> None:
+        if self._acting:  # what is being done had consequences: they are done next
+            return
+        self._acting = True
+        try:
+            while actions := self._conversation.actions():
+                for action in actions:
+                    self._carry_out(action)
+        finally:
+            self._acting = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if (due := self._conversation.due) is not None:
+            self._timer = self._loop.call_at(due, self._poll)
+
+    def _poll(self) -> None:
+        try:
+            self._do(self._conversation.poll)
+        except Exception as error:
+            log.exception("a conversation broke")
+            self._fail(error)
+
+    def _carry_out(self, action: Action) -> None:
+        assert self._mouth is not None
+        match action:
+            case Think(turn, messages):
+                self._thinking = self._own(self._think(turn, messages))
+            case StopThinking():
+                if self._thinking is not None:
+                    self._thinking.cancel()
+                    self._thinking = None
+            case BeginReply(turn):
+                self._mouth.start(self._speech, str(turn))
+            case SayText(turn, text, flush):
+                self._use(text)
+                self._mouth.text(text, str(turn))
+                if flush:
+                    self._mouth.flush(str(turn))
+            case EndReply(turn):
+                self._mouth.stop(str(turn))
+            case Hold():
+                self._mouth.hold()
+            case Resume():
+                self._mouth.resume()
+            case CancelReply(turn):
+                self._mouth.drop(str(turn))
+            case Judge(question):
+                self._question = question
+                if self._judge is not None:
+                    self._own(self._ask(self._judge, question, self._microphone.lately()))
+            case Tell(event):
+                self._put(self._untold, event, "the client does not take what it is told")
+            case HangUp():
+                self._over.set()
+
+    # -- tasks --------------------------------------------------------------------------------------
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task that ends the call if it fails."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self._over.is_set():
+            log.warning("at the end of a conversation: %r", error)
+            return
+        self._error = error if isinstance(error, Exception) else RuntimeError(repr(error))
+        self._over.set()
+
+    async def _take_in(self, line: Line) -> None:
+        """What comes from the line, until it is hung up."""
+        async for event in line:
+            match event:
+                case Heard(pcm):
+                    self._listened(len(pcm) / line.format.hears_at)
+                    await self._microphone.put(pcm)
+                case Digit(digit):
+                    self._do(self._conversation.digit, digit)
+                case LinePlayed():
+                    assert self._mouth is not None
+                    self._mouth.played(event)
+                case command:
+                    self._do(self._conversation.command, command)
+        self._over.set()
+
+    async def _hear(self, rate: int) -> None:
+        """Listen; the conversation begins when that works. A recogniser that fails is tried again."""
+        failures = 0
+        started = False
+        while True:
+            language = self._config.language
+            listening = self._ears.listen(rate, language, pause=HEARING_PAUSE, conversation=True)
+            async with listening as ear:
+                if not started:
+                    self._do(self._conversation.start)
+                    started = True
+                feeding = self._own(self._microphone.feed(ear))
+                try:
+                    async for event in ear:
+                        if isinstance(event, Final):
+                            failures = 0
+                        self._do(self._conversation.hear, event)
+                    return
+                except RecogniserFailed as error:
+                    failures += 1
+                    if failures == _MOST_FAILURES:
+                        raise
+                    log.warning("a caller was not understood: %s", error)
+                    self._do(self._conversation.deafened)
+                finally:
+                    feeding.cancel()
+                    await asyncio.gather(feeding, return_exceptions=True)
+
+    async def _think(self, turn: int, messages: Sequence[Message]) -> None:
+        """Hand on what the mind thinks."""
+        conversation = self._conversation
+        thoughts = self._mind.reply(messages, self._config.tools)
+        try:
+            async for thought in thoughts:
+                self._do(conversation.thought, turn, thought)
+        except MindError as error:
+            self._do(conversation.thought_failed, turn, str(error))
+        except Exception:
+            log.exception("a mind broke")
+            self._do(conversation.thought_failed, turn, "internal error")
+        else:
+            self._do(conversation.thought_done, turn)
+        finally:
+            if isinstance(thoughts, AsyncGenerator):
+                await thoughts.aclose()
+
+    async def _ask(self, judge: TurnJudge, question: int, pieces: list[Pcm]) -> None:
+        """Ask whether the caller's turn is complete, one question at a time."""
+        async with self._judging:
+            if question == self._question:
+                complete = await asyncio.to_thread(lambda: judge.complete(self._microphone.joined(pieces)))
+                self._do(self._conversation.judged, question, complete)
+
+    async def _tell(self, line: Line) -> None:
+        """Tell the client what happens, until there is nothing more to tell."""
+        while (event := await self._untold.get()) is not None:
+            await line.tell(event)
+
+    def _put(self, queue: asyncio.Queue[_Item], item: _Item, reason: str) -> None:
+        try:
+            queue.put_nowait(item)
+        except asyncio.QueueFull:
+            self._fail(ConnectionError(reason))
+
+    def _listened(self, seconds: float) -> None:
+        self._seconds += seconds
+        if self._seconds >= _BILLED_SECONDS:
+            self._use(self._seconds)
+            self._seconds = 0.0
+
+    def _use(self, amount: float | str) -> None:
+        if self._meter is not None and amount:
+            self._put(self._used, amount, "what is used is not counted in time")
+
+    async def _count(self, meter: Meter) -> None:
+        """Have counted what is used, until there is nothing more to count."""
+        while (amount := await self._used.get()) is not None:
+            if isinstance(amount, str):
+                await meter.spoke(amount)
+            else:
+                await meter.heard(amount)

@@ -1,0 +1,214 @@
+"""Any server with OpenAI's ``/chat/completions`` as a mind: replies are streamed as they are written."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import orjson
+from pydantic import BaseModel, Field, ValidationError
+
+from realtime.mind.base import Message, MindError, TextDelta, Thought, Tool, ToolCall
+from realtime.mind.thinking import ThinkingFilter
+
+_CONNECT_SECONDS = 5.0
+_SHOWN = 300  # characters of what the other server says of an error
+_MAX_LINE = 1 << 20  # bytes of one event; a token takes some hundred
+_MAX_CALLS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ChatConfig:
+    """Where the mind is, such as ``url`` https://api.openai.com/v1, and what it is called there.
+
+    ``options`` go into each request as they are ("temperature", "max_tokens", ...). It must begin to answer, and
+    go on, within ``silence_seconds``.
+    """
+
+    url: str
+    model: str
+    key: str | None = field(default=None, repr=False)
+    options: Mapping[str, object] = field(default_factory=dict)
+    silence_seconds: float = 30.0
+
+
+class Chat:
+    """Replies of a language model at an OpenAI-compatible endpoint, for conversations of one event loop.
+
+    What a model thinks before it answers (``<think>`` or a field of its own) is left out.
+    """
+
+    def __init__(self, config: ChatConfig) -> None:
+        self._config = config
+        self._client = httpx.AsyncClient(
+            base_url=config.url,
+            headers={"Authorization": f"Bearer {config.key}"} if config.key else {},
+            timeout=httpx.Timeout(config.silence_seconds, connect=_CONNECT_SECONDS, pool=None),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+        )
+
+    async def reply(
+        self, messages: Sequence[Message], tools: Sequence[Tool]
+    ) -> AsyncGenerator[Thought, None]:
+        """The reply as it is written; see :meth:`Mind.reply`. Calls of tools come at its end."""
+        asked: dict[str, object] = {
+            **self._config.options,
+            "model": self._config.model,
+            "messages": [_message(message) for message in messages],
+            "stream": True,
+        }
+        if tools:
+            asked["tools"] = [_tool(tool) for tool in tools]
+        thinking, calls, finish = ThinkingFilter(), _Calls(), None
+        try:
+            async with self._client.stream("POST", "chat/completions", json=asked) as response:
+                if not response.is_success:
+                    said = (await _beginning(response)).decode(errors="replace")
+                    raise self._error(f"answered {response.status_code}: {said}")
+                async with aclosing(_events(response)) as events:
+                    async for data in events:
+                        chunk = self._chunk(data)
+                        for choice in chunk.choices[:1]:
+                            if text := thinking.push(choice.delta.content or ""):
+                                yield TextDelta(text)
+                            calls.add(choice.delta.tool_calls or [])
+                            finish = choice.finish_reason or finish
+        except httpx.TimeoutException as error:
+            raise self._error(f"did not answer in time ({type(error).__name__})") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._error(f"cannot be reached: {error or type(error).__name__}") from error
+        except (_TooLong, _TooManyCalls) as error:
+            raise self._error(str(error)) from error
+        if text := thinking.end():
+            yield TextDelta(text)
+        if finish is None:
+            raise self._error("broke off its reply")
+        if finish == "content_filter":
+            raise self._error("withheld its reply (content_filter)")
+        for call in calls.all():
+            yield call
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._client.aclose()
+
+    def _chunk(self, data: bytes) -> "_Chunk":
+        try:
+            chunk = _Chunk.model_validate_json(data)
+        except ValidationError:
+            said = data[:_SHOWN].decode(errors="replace")
+            raise self._error(f"sent what is no part of a reply: {said}") from None
+        if chunk.error is not None:
+            raise self._error(f"failed: {orjson.dumps(chunk.error).decode()[:_SHOWN]}")
+        return chunk
+
+    def _error(self, what: str) -> MindError:
+        return MindError(f"{self._config.model} at {self._config.url} {what}")
+
+
+class _Function(BaseModel):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _CallDelta(BaseModel):
+    index: int = 0
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Delta(BaseModel):
+    content: str | None = None
+    tool_calls: list[_CallDelta] | None = None
+
+
+class _Choice(BaseModel):
+    delta: _Delta = Field(default_factory=_Delta)
+    finish_reason: str | None = None
+
+
+class _Chunk(BaseModel):
+    choices: list[_Choice] = Field(default_factory=list)
+    error: Any = None
+
+
+class _TooLong(Exception):
+    pass
+
+
+class _TooManyCalls(Exception):
+    pass
+
+
+class _Calls:
+    """Calls of tools, each of which comes in pieces that name its number."""
+
+    def __init__(self) -> None:
+        self._calls: dict[int, tuple[str, str, list[str]]] = {}
+
+    def add(self, deltas: Sequence[_CallDelta]) -> None:
+        for delta in deltas:
+            id_, name, arguments = self._calls.get(delta.index, ("", "", []))
+            if delta.function is not None:
+                name = name or delta.function.name or ""
+                arguments.append(delta.function.arguments or "")
+            self._calls[delta.index] = id_ or delta.id or "", name, arguments
+            if len(self._calls) > _MAX_CALLS:
+                raise _TooManyCalls(f"calls more than {_MAX_CALLS} tools at once")
+
+    def all(self) -> list[ToolCall]:
+        """Those that name a tool, in order; some servers give no id, but the result has to name one."""
+        return [
+            ToolCall(id_ or f"call_{index}", name, "".join(arguments) or "{}")
+            for index, (id_, name, arguments) in sorted(self._calls.items())
+            if name
+        ]
+
+
+async def _events(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """The data of server-sent events, up to ``[DONE]``. Of the format we need no more than its data lines."""
+    rest = b""
+    async for piece in response.aiter_bytes():
+        *lines, rest = (rest + piece).split(b"\n")
+        if len(rest) > _MAX_LINE:
+            raise _TooLong(f"sent an event of more than {_MAX_LINE} bytes")
+        for line in lines:
+            if data := _data(line):
+                if data == b"[DONE]":
+                    return
+                yield data
+    if (data := _data(rest)) and data != b"[DONE]":
+        yield data
+
+
+def _data(line: bytes) -> bytes:
+    return line[5:].strip() if line.startswith(b"data:") else b""
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    """As much of an error's body as is shown."""
+    body = b""
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) >= _SHOWN:
+            break
+    return body[:_SHOWN]
+
+
+def _message(message: Message) -> dict[str, Any]:
+    fields: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        fields["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+        fields["content"] = message.content or None
+    if message.tool_call_id is not None:
+        fields["tool_call_id"] = message.tool_call_id
+    return fields
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return {"type": "function", "function": function}

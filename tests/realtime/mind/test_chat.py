@@ -1,0 +1,161 @@
+"""A mind at an OpenAI-compatible endpoint, over real HTTP."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from contextlib import aclosing
+
+import pytest
+from starlette.responses import JSONResponse, PlainTextResponse
+
+from realtime.mind import Chat, ChatConfig, Message, MindError, TextDelta, Thought, Tool, ToolCall
+from tests.chat_stub import Script, Step, chat_stub
+
+HI = (Message("system", "Be brief."), Message("user", "Hi!"))
+
+
+async def replied(
+    script: Script, messages: Sequence[Message] = HI, tools: Sequence[Tool] = ()
+) -> tuple[list[Thought], dict[str, object]]:
+    with chat_stub(script) as stub:
+        chat = Chat(ChatConfig(stub.url, "stub"))
+        try:
+            return [thought async for thought in chat.reply(messages, tools)], stub.asked[0]
+        finally:
+            await chat.close()
+
+
+def saying(*steps: Step) -> Script:
+    return lambda _: list(steps)
+
+
+async def test_text_comes_as_it_is_written_and_the_request_is_that_of_the_api() -> None:
+    with chat_stub(saying("Hel", "lo ", "there.")) as stub:
+        chat = Chat(ChatConfig(stub.url, "stub", key="sk-1", options={"temperature": 0.2, "max_tokens": 50}))
+        thoughts = [thought async for thought in chat.reply(HI, ())]
+        await chat.close()
+    assert thoughts == [TextDelta("Hel"), TextDelta("lo "), TextDelta("there.")]
+    assert stub.headers[0]["authorization"] == "Bearer sk-1"
+    assert stub.asked == [
+        {
+            "model": "stub",
+            "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi!"}],
+            "stream": True,
+            "temperature": 0.2,
+            "max_tokens": 50,
+        }
+    ]
+
+
+async def test_the_first_words_do_not_wait_for_the_last() -> None:
+    with chat_stub(saying("First. ", 30.0, "Never.")) as stub:
+        chat = Chat(ChatConfig(stub.url, "stub"))
+        async with aclosing(chat.reply(HI, ())) as thoughts:
+            assert await anext(thoughts) == TextDelta("First. ")
+        # Who stops reading stops the writing, too.
+        assert await asyncio.to_thread(stub.answered.wait, 10)
+        await chat.close()
+    assert stub.broken_off == 1
+
+
+async def test_tools_are_passed_on_and_their_calls_put_together() -> None:
+    def call(index: int, **function: str) -> dict[str, object]:
+        return {"tool_calls": [{"index": index, "id": f"call-{index}", "function": function}]}
+
+    weather = Tool("weather", "Tells the weather.", {"type": "object", "properties": {"city": {}}})
+    thoughts, asked = await replied(
+        saying(
+            "Let me see.",
+            call(0, name="weather", arguments=""),
+            call(0, arguments='{"city":'),
+            call(1, name="time"),
+            call(0, arguments=' "Bonn"}'),
+        ),
+        tools=[weather],
+    )
+    assert thoughts == [
+        TextDelta("Let me see."),
+        ToolCall("call-0", "weather", '{"city": "Bonn"}'),
+        ToolCall("call-1", "time", "{}"),
+    ]
+    assert asked["tools"] == [
+        {
+            "type": "function",
+            "function": {
+                "name": "weather",
+                "description": "Tells the weather.",
+                "parameters": {"type": "object", "properties": {"city": {}}},
+            },
+        }
+    ]
+
+
+async def test_calls_and_results_are_part_of_the_history() -> None:
+    history = [
+        Message("user", "How warm is it?"),
+        Message("assistant", "", (ToolCall("c1", "weather", "{}"),)),
+        Message("tool", "20 degrees", tool_call_id="c1"),
+    ]
+    _, asked = await replied(saying("Warm."), history)
+    assert asked["messages"] == [
+        {"role": "user", "content": "How warm is it?"},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+            ],
+        },
+        {"role": "tool", "content": "20 degrees", "tool_call_id": "c1"},
+    ]
+
+
+async def test_what_a_model_thinks_is_not_told() -> None:
+    thoughts, _ = await replied(
+        saying({"reasoning_content": "Hm."}, "<thi", "nk>Greet.</thi", "nk>\n\n", "Hello!", {"content": None})
+    )
+    assert thoughts == [TextDelta("Hello!")]
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (lambda _: JSONResponse({"error": {"message": "no credit"}}, 429), "answered 429: .*no credit"),
+        (lambda _: PlainTextResponse("x" * 100_000, 500), "answered 500: x{300}$"),
+        (saying(b'data: {"choices": [{"delta": {"content": "Half"}}]}\n\n'), "broke off"),
+        (saying(b'data: {"error": {"message": "overloaded"}}\n\n'), "failed: .*overloaded"),
+        (saying(b"data: {nonsense\n\n"), "no part of a reply: {nonsense"),
+        (saying(b'data: {"choices": [{"finish_reason": "content_filter"}]}\n\n'), "content_filter"),
+        (saying(*[b"data: " + b"x" * 65_536] * 20), "more than 1048576 bytes"),
+        (
+            saying({"tool_calls": [{"index": n, "function": {"name": "f"}} for n in range(40)]}),
+            "more than 32 tools",
+        ),
+    ],
+)
+async def test_what_goes_wrong_is_said(script: Script, reason: str) -> None:
+    with pytest.raises(MindError, match=reason):
+        await replied(script)
+
+
+async def test_a_mind_that_is_not_there() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        chat = Chat(ChatConfig(f"http://127.0.0.1:{taken.getsockname()[1]}/v1", "stub"))
+        with pytest.raises(MindError, match=r"stub at http://127.* cannot be reached"):
+            await anext(chat.reply(HI, ()))
+        await chat.close()
+
+
+async def test_a_mind_that_falls_silent() -> None:
+    with chat_stub(saying("Well, ", 30.0)) as stub:
+        chat = Chat(ChatConfig(stub.url, "stub", silence_seconds=0.2))
+        reply = chat.reply(HI, ())
+        assert await anext(reply) == TextDelta("Well, ")
+        with pytest.raises(MindError, match="in time"):
+            await anext(reply)
+        await chat.close()
+
+
+def test_its_key_is_in_no_log() -> None:
+    assert "sk-1" not in repr(ChatConfig("http://127.0.0.1", "stub", key="sk-1"))
