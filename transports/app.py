@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, get_args
 
 import anyio.lowlevel
 import numpy as np
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message
@@ -21,13 +24,22 @@ from transports import errors, fish, gateways, openai, ops, web
 from transports.accounts import Accounts
 from transports.accounts.auth import is_loopback
 from transports.accounts.wallet import router as wallet_router
+from transports.agent import Agents
+from transports.agent.socket import router as agent_router
+from transports.description import DescribedApp
+from transports.dubbing.live import router as dubbing_router
 from transports.jobs import Callbacks, Files, Queue, Signer, load_secret
 from transports.jobs.routes import router as files_router
 from transports.services import Services
 from transports.settings import Settings
 from transports.store import Blobs, Database, StoreError, database_url
+from transports.telephony import Calls
+from transports.telephony.routes import router as telephony_router
 from transports.version import VERSION
 from transports.voices import Library, Trainer
+from transports.webrtc import Peers
+from transports.webrtc.routes import EXPOSED
+from transports.webrtc.routes import router as webrtc_router
 
 # Encoding is short bursts of C code that release the GIL; more threads than this only contend for it.
 ENCODER_THREADS = 2
@@ -42,16 +54,20 @@ _FIRST = (
     ("http", "POST", "/fish/tts"),
     ("http", "POST", "/api/v1/fish-audio/tts"),
     ("http", "GET", "/files/none"),
+    ("http", "POST", "/v1/webrtc"),
     ("websocket", "GET", "/v1/tts/live"),
     ("websocket", "GET", "/v1/tts/live/with-timestamp"),
     ("websocket", "GET", "/v1/asr/realtime"),
+    ("websocket", "GET", "/v1/dub"),
+    ("websocket", "GET", "/v1/agent"),
 )
 CONTAINERS: tuple[Container, ...] = get_args(Container)
 
 
-async def load(engine: Engine, ears: Ears, encoders: Executor) -> None:
+async def load(engine: Engine, ears: Ears, agents: Agents, encoders: Executor) -> None:
     """Start the engine, and meanwhile open every encoder once, which is slower the first time."""
     await ears.start()  # first: the engine measures what the machine can do
+    await agents.start()
     loop = asyncio.get_running_loop()
     await asyncio.gather(
         engine.start(), *(loop.run_in_executor(encoders, _encode_once, kind) for kind in CONTAINERS)
@@ -135,13 +151,17 @@ def create_app(
                 files,
                 jobs,
                 Callbacks(settings.private_callbacks),
+                Peers(replace(settings.webrtc, loopback=is_loopback(settings.host))),
+                Calls(settings.telephony, signer),
+                Agents(settings.agent),
             )
             jobs.start(gateways.job_kinds(app.state.services))
-            loading = asyncio.create_task(load(engine, ears, live))
+            loading = asyncio.create_task(load(engine, ears, app.state.services.agents, live))
             loading.add_done_callback(loaded)
             keeping = asyncio.create_task(library.run())
             training = asyncio.create_task(train(loading, Trainer(database, blobs, library, engine, ears)))
             await answer_once(app)
+            await asyncio.to_thread(app.openapi)
             try:
                 # A second signal is no reason for a traceback.
                 with contextlib.suppress(asyncio.CancelledError):
@@ -153,16 +173,24 @@ def create_app(
                 for task in (training, keeping):
                     task.cancel()
                 await asyncio.gather(training, keeping, return_exceptions=True)
+                await app.state.services.peers.close()
                 await jobs.close()
                 await engine.stop()
                 await files.close()
                 await ears.close()
+                await app.state.services.agents.close()
                 with contextlib.suppress(StoreError):
                     await library.close()
                 await accounts.close()
                 await database.close()
 
-    app = FastAPI(
+    shapes: dict[str, type[BaseModel]] = {
+        **dict.fromkeys(openai.PREFIXES, openai.OpenAIErrorJson),
+        **gateways.ERRORS,
+        "": errors.ErrorJson,
+    }
+    app = DescribedApp(
+        shapes,
         title="parrotfish",
         version=VERSION,
         summary="A real-time voice server",
@@ -175,22 +203,32 @@ def create_app(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "model"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "model"],
+            expose_headers=EXPOSED,
         )
-    app.include_router(fish.http_router)
-    app.include_router(fish.live_router)
-    app.include_router(fish.asr_router)
-    app.include_router(fish.models_router)
-    app.include_router(fish.asr_live_router)
-    app.include_router(openai.models_router)
-    app.include_router(openai.speech_router)
-    app.include_router(openai.transcriptions_router)
-    for router in (*gateways.ROUTERS, files_router):
-        app.include_router(router)
-    app.include_router(wallet_router)
-    app.include_router(ops.health_router)
+    for router in fish.ROUTERS:
+        app.include_router(router, tags=["Fish Audio"])
+    for router in openai.ROUTERS:
+        app.include_router(router, tags=["OpenAI"])
+    for name, router in gateways.ROUTERS.items():
+        app.include_router(router, tags=[name])
+    app.include_router(files_router, tags=["files"])
+    app.include_router(dubbing_router)
+    app.include_router(webrtc_router)
+    app.include_router(telephony_router, tags=["telephones"])
+    app.include_router(agent_router)
+    app.include_router(wallet_router, tags=["Fish Audio"])
+    app.include_router(ops.health_router, tags=["the server"])
     app.include_router(web.router)
     on_error = errors.handler({**dict.fromkeys(openai.PREFIXES, openai.tell), **gateways.TELLERS})
-    for kind in (errors.RequestError, EngineError, HearingError, StoreError, HTTPException, Exception):
+    for kind in (
+        errors.RequestError,
+        RequestValidationError,
+        EngineError,
+        HearingError,
+        StoreError,
+        HTTPException,
+        Exception,
+    ):
         app.add_exception_handler(kind, on_error)
     return app

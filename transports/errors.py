@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from math import ceil
 from reprlib import Repr
 
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from engine import EngineError, EngineStopped, Overloaded, UnknownVoice
+from engine import EngineError, EngineStopped, Overloaded, UnknownVoice, UnusableVoice
 from realtime import ears
 from transports.store import StoreError
 
@@ -51,6 +53,13 @@ def invalid(field: str, value: object, expected: str) -> RequestError:
     return RequestError(f"{field}: got {_short.repr(value)}; expected {expected}", field=field)
 
 
+def expectation(message: str) -> str:
+    """What pydantic says should have been, as the end of "expected ..."."""
+    for start in ("Input should be ", "Value error, "):
+        message = message.removeprefix(start)
+    return message[:1].lower() + message[1:]
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Failure:
     """What a client is told of an error, before it is put into the shape of an API."""
@@ -60,6 +69,13 @@ class Failure:
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     field: str | None = None
     code: str | None = None
+
+
+class ErrorJson(BaseModel):
+    """An error as the Fish Audio API words it."""
+
+    message: str
+    status: int
 
 
 Teller = Callable[[Failure], Response]
@@ -73,7 +89,7 @@ def failure(error: Exception) -> Failure:
             return Failure(str(error), 401, {"WWW-Authenticate": "Bearer"})
         case RequestError():
             return Failure(str(error), error.status, _retry(error.retry_after), error.field, error.code)
-        case UnknownVoice():
+        case UnknownVoice() | UnusableVoice():
             return Failure(f"reference_id: {error}", 400, field="reference_id")
         case Overloaded():
             return Failure(str(error), 503, _retry(error.retry_after))
@@ -96,6 +112,9 @@ def failure(error: Exception) -> Failure:
         case StoreError():  # its text is for the operator
             log.error("%s", error)
             return Failure("the database cannot be used now", 503, _retry(1))
+        case RequestValidationError():
+            first = error.errors()[0]
+            return failure(invalid(str(first["loc"][-1]), first["input"], expectation(first["msg"])))
         case HTTPException():
             return Failure(error.detail, error.status_code, error.headers or {})
         case _:

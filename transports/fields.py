@@ -8,8 +8,8 @@ import orjson
 import ormsgpack
 from pydantic import BaseModel, ValidationError
 
-from transports.errors import RequestError, invalid
-from transports.msgpack import few_values
+from transports.errors import RequestError, expectation, invalid
+from transports.values import few_in_json, few_in_msgpack, shallow
 
 MSGPACK = ("application/msgpack", "application/x-msgpack", "application/vnd.msgpack")
 JSON = ("application/json",)
@@ -19,6 +19,8 @@ LARGE_BYTES = 64 * 1024
 # No request has more: recordings are large, but each is one value. A decoder holds Python's lock until it is
 # done, in a thread, too, which for millions of values is seconds.
 MAX_VALUES = 10_000
+MAX_DEPTH = 32
+"""Of lists and maps in one another; recordings of several speakers take four."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Result = TypeVar("_Result")
@@ -42,21 +44,21 @@ def check(model: type[_Model], fields: Any, where: str = "") -> _Model:
         name = ".".join(part for part in (where, *path) if part)
         if first["type"] == "missing":
             raise RequestError(f"{name}: missing; {first['msg'].lower()}", field=name) from None
-        raise invalid(name, first["input"], _expectation(first["msg"])) from None
+        raise invalid(name, first["input"], expectation(first["msg"])) from None
+
+
+def check_kind(kind: str, kinds: tuple[str, ...]) -> None:
+    """Refuse a body of a media type that is none of these. Raises :class:`RequestError`."""
+    if kind not in kinds:
+        names = " or ".join(name for name in kinds if name not in MSGPACK[1:])
+        raise RequestError(f"Content-Type: got {kind[:80]!r}; expected {names}", 415, field="Content-Type")
 
 
 def decode(body: bytes, content_type: str, kinds: tuple[str, ...] = (*JSON, *MSGPACK)) -> Any:
     """The JSON or msgpack of a body. Raises :class:`RequestError`."""
     kind = content_type.partition(";")[0].strip().lower()
-    if kind not in kinds:
-        names = " or ".join(name for name in kinds if name not in MSGPACK[1:])
-        raise RequestError(f"Content-Type: got {kind[:80]!r}; expected {names}", 415, field="Content-Type")
-    if kind in MSGPACK:
-        return unpack(body)
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RequestError(f"body: not valid {kind}: {error}", field="body") from None
+    check_kind(kind, kinds)
+    return unpack(body) if kind in MSGPACK else from_json(body)
 
 
 async def parse(
@@ -66,7 +68,7 @@ async def parse(
     return await unhurried(body, lambda: check(model, decode(body, content_type, kinds)))
 
 
-async def unhurried(body: bytes, work: Callable[[], _Result]) -> _Result:
+async def unhurried(body: bytes | str, work: Callable[[], _Result]) -> _Result:
     """Do what is to be done with a body: on the event loop if it is small, and on a thread else."""
     return work() if len(body) < LARGE_BYTES else await asyncio.to_thread(work)
 
@@ -76,16 +78,29 @@ def unpack(data: bytes, where: str = "body") -> Any:
 
     Raises :class:`RequestError`.
     """
-    if len(data) > LARGE_BYTES and not few_values(data, MAX_VALUES):
-        raise RequestError(f"{where}: more than {MAX_VALUES} values in {len(data)} bytes", 413, field=where)
+    if len(data) > LARGE_BYTES and not few_in_msgpack(data, MAX_VALUES):
+        raise _too_many(data, where)
     try:
-        return ormsgpack.unpackb(data)
+        return _flat(ormsgpack.unpackb(data), where)
     except ormsgpack.MsgpackDecodeError as error:
         raise RequestError(f"{where}: not valid msgpack: {error}", field=where) from None
 
 
-def _expectation(message: str) -> str:
-    """What pydantic says should have been, as the end of "expected ..."."""
-    for start in ("Input should be ", "Value error, "):
-        message = message.removeprefix(start)
-    return message[:1].lower() + message[1:]
+def from_json(data: bytes, where: str = "body") -> Any:
+    """The same of JSON."""
+    if len(data) > LARGE_BYTES and not few_in_json(data, MAX_VALUES):
+        raise _too_many(data, where)
+    try:
+        return _flat(orjson.loads(data), where)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(f"{where}: not valid JSON: {error}", field=where) from None
+
+
+def _too_many(data: bytes, where: str) -> RequestError:
+    return RequestError(f"{where}: more than {MAX_VALUES} values in {len(data)} bytes", 413, field=where)
+
+
+def _flat(value: Any, where: str) -> Any:
+    if not shallow(value, MAX_DEPTH):
+        raise RequestError(f"{where}: lists and maps more than {MAX_DEPTH} deep", field=where)
+    return value

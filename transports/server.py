@@ -83,6 +83,7 @@ class Server(uvicorn.Server):
         """Serve until a signal ends it."""
         sys.setswitchinterval(SWITCH_SECONDS)
         logging.getLogger("uvicorn.error").addFilter(_NoFalseAlarm())
+        logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a stranger's broken form is no news
         for name in ("uvicorn.error", "uvicorn.access"):
             logging.getLogger(name).addFilter(HideKeys())
         with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
@@ -107,7 +108,11 @@ class Server(uvicorn.Server):
     async def _drain(self) -> None:
         services = self._services
         hearing = asyncio.create_task(services.ears.drain(self._settings.grace_seconds))
+        leaving = asyncio.create_task(services.peers.drain(self._settings.grace_seconds))
+        conversing = asyncio.create_task(services.agents.drain(self._settings.grace_seconds))
         await services.engine.drain(self._settings.grace_seconds)
+        await conversing
+        await leaving  # who hears it in real time hears the end of it later than it is made
         await services.engine.stop()  # whoever is not finished by now is told so ...
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):  # ... and the message is let out

@@ -9,10 +9,14 @@ from engine import Engine
 from realtime import Encoders, Session, Speaker
 from realtime.ears import Ears
 from transports.accounts import Accounts
+from transports.agent import Agents
+from transports.errors import RequestError
 from transports.jobs import Callbacks, Files, Queue
 from transports.settings import Settings
 from transports.store import Blobs, Database
+from transports.telephony import Calls
 from transports.voices import Library
+from transports.webrtc.peers import Peers
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,15 @@ class Services:
     files: Files
     jobs: Queue
     callbacks: Callbacks
+    peers: Peers
+    calls: Calls
+    agents: Agents
     speakers: WeakSet[Speaker] = field(default_factory=WeakSet)
+
+    def check_room(self) -> None:
+        """Raise RequestError if the engine takes no stream now."""
+        if not self.engine.ready or not self.engine.has_room:
+            raise RequestError("the server takes no new stream now", 503, retry_after=1)
 
     def speaker(self) -> Speaker:
         """A speaker for one client."""

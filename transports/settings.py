@@ -9,6 +9,9 @@ from typing import Literal
 from engine import EngineConfig
 from realtime.ears import EarsConfig, RecogniserChoice
 from transports.accounts import Prices
+from transports.agent.config import AgentSettings
+from transports.telephony.config import TelephonyConfig
+from transports.webrtc.config import WebRtcConfig
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -41,6 +44,8 @@ class Settings:
     Audio that is made to be fetched later is kept for ``file_seconds``; its address begins with ``public_url``,
     or else as the client called the server. With ``private_callbacks`` a callback may go to this machine and its
     network. A job whose process has died is done by another one after ``job_lease_seconds``.
+    ``webrtc`` is how peers reach this server, and how many there may be; ``telephony`` the same of calls.
+    ``agent`` is how agents converse.
     ``asr`` is the recogniser of speech, None for a server without, and ``ears`` how much of it there may be.
     """
 
@@ -66,6 +71,9 @@ class Settings:
     public_url: str | None = None
     private_callbacks: bool = False
     job_lease_seconds: float = 30.0
+    webrtc: WebRtcConfig = field(default_factory=WebRtcConfig)
+    telephony: TelephonyConfig = field(default_factory=TelephonyConfig)
+    agent: AgentSettings = field(default_factory=AgentSettings)
 
     @property
     def blobs_place(self) -> str:

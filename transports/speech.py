@@ -1,13 +1,13 @@
 """A whole text spoken for one caller, in whatever dialect it was asked for."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from engine import EngineError, SpeechError
-from realtime import Audio, Finished, Speaker, SpeechRequest
+from engine import EngineError, SpeechError, UnusableVoice
+from realtime import Audio, Finished, Latency, Speaker, SpeechRequest
 from transports.accounts import Admission, Caller, Kind
 from transports.errors import RequestError
 from transports.services import Services
@@ -29,6 +29,14 @@ async def read_body(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
+def check_text(services: Services, text: str, field: str = "text") -> None:
+    """Raise :class:`RequestError` for a text, which the client calls ``field``, that is empty or too long."""
+    if not text:
+        raise RequestError(f"{field}: got ''; expected something to speak", field=field)
+    if len(text) > (limit := services.settings.max_text):
+        raise RequestError(f"{field}: got {len(text)} characters; expected at most {limit}", 413, field=field)
+
+
 class Speech:
     """A text that is being spoken, and whose first audio is there. To be iterated once, and closed.
 
@@ -46,37 +54,45 @@ class Speech:
         cls,
         services: Services,
         caller: Caller,
-        request: SpeechRequest,
         text: str,
+        voiced: Callable[[], Awaitable[SpeechRequest]],
         *,
         field: str = "text",
+        voice_field: str = "reference_id",
         request_id: str | None = None,
+        promised: bool = False,
     ) -> "Speech":
         """Begin to speak ``text``, which the client calls ``field``; returns with the first audio.
 
-        The caller pays for it, unless nothing of it can be spoken, and once for one ``request_id``.
-        Raises RequestError or EngineError.
+        ``voiced`` says how, with voices that may first have to be learned: nothing of that is done for a caller
+        who is not let in. They pay, unless nothing of it can be spoken, and once for one ``request_id``. One
+        that was ``promised`` is no other request than that which they were let in with then.
+        Raises RequestError, EngineError or HearingError.
         """
-        if not text:
-            raise RequestError(f"{field}: got ''; expected something to speak", field=field)
-        if len(text) > (limit := services.settings.max_text):
-            raise RequestError(
-                f"{field}: got {len(text)} characters; expected at most {limit}", 413, field=field
-            )
-        admission = await services.accounts.admit(caller, Kind.TTS, request_id=request_id)
-        speech = cls(request, services.speaker(), admission)
+        check_text(services, text, field)
+        admission = await services.accounts.admit(caller, Kind.TTS, request_id=request_id, promised=promised)
+        speech = None
         try:
+            request = await voiced()
             await admission.take(len(text.encode()))
+            speech = cls(request, services.speaker(), admission)
             speech._speaker.start(request)
-            speech._speaker.text(text)
-            speech._speaker.stop()
+            if request.latency is Latency.NORMAL:  # who asks for prosody can wait for a whole sentence
+                speech._speaker.text(text, last=True)
+            else:
+                speech._speaker.text(text)
+                speech._speaker.stop()
             async for audio in speech._audio():
                 speech._first.append(audio)
                 if audio.data:
                     break
-        except BaseException:
+        except BaseException as error:
             admission.refund()
-            speech.close()
+            if speech is not None:
+                speech.close()
+            admission.close()
+            if isinstance(error, UnusableVoice):
+                raise RequestError(f"{voice_field}: {error}", field=voice_field) from None
             raise
         return speech
 
@@ -85,6 +101,10 @@ class Speech:
             yield audio
         async for audio in self._audio():
             yield audio
+
+    def refund(self) -> None:
+        """Nothing of it was delivered: it costs nothing."""
+        self._admission.refund()
 
     def close(self) -> None:
         """Say no more, and free everything. Idempotent."""

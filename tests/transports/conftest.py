@@ -44,12 +44,16 @@ class Running:
     def engine(self) -> Engine:
         return self.services.engine
 
+    def until(self, true: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+        """Wait until something is the case; fail if it does not become so."""
+        end = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < end, f"expected {what} within {seconds:g} s"
+            time.sleep(0.005)
+
     def until_idle(self, seconds: float = 10.0) -> None:
         """Wait until no engine slot is held; fail if one stays."""
-        end = time.monotonic() + seconds
-        while self.engine.open_streams:
-            assert time.monotonic() < end, f"{self.engine.open_streams} streams are still open"
-            time.sleep(0.005)
+        self.until(lambda: not self.engine.open_streams, "no open stream", seconds)
 
 
 def run_server(settings: Settings, make_model: Callable[[], SpeechModel] = HibariModel) -> Iterator[Running]:

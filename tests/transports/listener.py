@@ -46,6 +46,8 @@ def listening() -> Iterator[Listener]:
         listener = Listener(f"http://127.0.0.1:{server.server_address[1]}/done")
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
-        yield listener
-        server.shutdown()
-        thread.join()
+        try:
+            yield listener
+        finally:  # or the thread would outlive a test that fails, and pytest with it
+            server.shutdown()
+            thread.join()

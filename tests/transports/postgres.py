@@ -1,81 +1,21 @@
-"""A real PostgreSQL in a temporary folder, from the programs that Debian's package installs."""
+"""A real PostgreSQL for the tests that need one."""
 
-import os
-import shutil
-import signal
-import subprocess
-import tempfile
-import time
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
-SECONDS = 30.0
+from benchmarks.postgres import NoPostgres, Postgres, running
+
+__all__ = ["Postgres", "postgres"]
 
 
-@dataclass(frozen=True)
-class Postgres:
-    """A server that listens on a socket in ``folder``."""
-
-    programs: Path
-    folder: Path
-
-    def database(self) -> str:
-        """The URL of a new, empty database."""
-        name = f"test_{uuid4().hex}"
-        self.run("createdb", "-U", "postgres", "--strategy=file_copy", name).check_returncode()
-        return f"postgresql://postgres@/{name}?host={self.folder}"
-
-    def run(self, program: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
-        """Run one of PostgreSQL's clients."""
-        command = [self.programs / program, "-h", self.folder, *arguments]
-        return subprocess.run(command, capture_output=True, timeout=SECONDS)
-
-
-@contextmanager
+@contextlib.contextmanager
 def postgres() -> Iterator[Postgres]:
     """A server for the time of a fixture; skips the test, with the reason, if there is none."""
-    versions = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if (path / "initdb").exists()]
-    if not versions:
-        pytest.skip("no PostgreSQL in /usr/lib/postgresql: apt install postgresql")
-    programs = max(versions, key=lambda path: int(path.parent.name))
-    root = os.getuid() == 0  # PostgreSQL refuses to run as root
-    become = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] if root else ["setpriv"]
-    folder = Path(tempfile.mkdtemp(prefix="parrotfish-pg-"))
-    try:
-        if root:
-            shutil.chown(folder, "postgres", "postgres")
-        data = folder / "data"
-        init = ["initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
-        subprocess.run(
-            [*become, programs / init[0], *init[1:]],
-            check=True,
-            capture_output=True,
-            cwd=folder,
-            timeout=SECONDS,
-        )
-        settings = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=50"]
-        serve = [programs / "postgres", "-D", data, "-k", folder, *settings]
-        server = subprocess.Popen(
-            [*become, "--pdeathsig=QUIT", *serve],  # should this process be killed, so is the server
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+    with contextlib.ExitStack() as stack:
         try:
-            made = Postgres(programs, folder)
-            end = time.monotonic() + SECONDS
-            while made.run("pg_isready").returncode:
-                assert server.poll() is None, "PostgreSQL ended at once"
-                assert time.monotonic() < end, "PostgreSQL did not start"
-                time.sleep(0.05)
-            yield made
-        finally:
-            server.send_signal(signal.SIGINT)  # at once, whoever is still connected
-            server.wait(SECONDS)
-    finally:
-        shutil.rmtree(folder)
+            server = stack.enter_context(running())
+        except NoPostgres as error:
+            pytest.skip(str(error))
+        yield server

@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from uuid import uuid4
 
@@ -78,8 +79,12 @@ class Accounts:
         """Settle what is left."""
         await self._till.close()
 
-    async def authenticate(self, token: str | None) -> Caller:
-        """Who bears the token. Raises RequestError with 401."""
+    async def authenticate(self, token: str | None, *, direct: bool = True) -> Caller:
+        """Who bears the token. Raises RequestError with 401.
+
+        A server that is open only as long as it has no key is so for callers that are ``direct``, those of its
+        machine.
+        """
         problem = "missing; give an API key as Authorization: Bearer pf_..."
         if token:
             problem = "this API key is not known here"
@@ -92,39 +97,68 @@ class Accounts:
                     return known.caller
                 problem = f"this API key is {current}"
         if await self._is_open():
-            return ANYBODY
+            if direct or self._open_to_all:
+                return ANYBODY
+            problem = (
+                "without keys this server serves programs of its own machine, and this came through a proxy, "
+                "from another site's page, or by another name; parrotfish keys create makes one"
+            )
         raise _unauthorized(problem)
 
     async def admit(
-        self, caller: Caller, kind: Kind, *, request_id: str | None = None, patience: float = 0.0
+        self,
+        caller: Caller,
+        kind: Kind,
+        *,
+        request_id: str | None = None,
+        promised: bool = False,
+        patience: float = 0.0,
     ) -> Admission:
         """Let a request begin, or raise RequestError: 401 if its key is void by now, 429, 402.
 
         It runs until :meth:`Admission.close`. Of several requests with one ``request_id`` only one is paid for.
+        One that was ``promised`` was counted then, as one of those that the key may make in a minute.
         For ``patience`` seconds it waits for one of too many to end.
         """
         if caller.key is None:
-            if not await self._is_open():
-                raise _unauthorized("this server has come to ask for API keys")
-            return Admission(kind)
-        known = await self._lookup(caller.key)
-        if known is None or (current := state(known.key, now())) != "valid":
-            raise _unauthorized(f"this API key is {current if known else 'gone'}")
+            await self._check_open()
+            return Admission(kind, self._check_open)
+        known = await self._valid(caller.key)
         caller = known.caller
         meter = self._meters.setdefault(known.key.id, Meter())
-        if wait := meter.request(caller.limits.requests_per_minute, monotonic()):
-            raise RequestError(
-                f"rate limit exceeded: {caller.limits.requests_per_minute} requests a minute",
-                429,
-                retry_after=wait,
-            )
-        if known.limited and not await self._ledger.solvent(caller.account):
-            raise OutOfCredit
         await _enter(meter, caller.limits.max_concurrency, patience)
+        try:
+            rate = caller.limits.requests_per_minute
+            if not promised and (wait := meter.request(rate, monotonic())):
+                raise RequestError(f"rate limit exceeded: {rate} requests a minute", 429, retry_after=wait)
+            if known.limited and not await self._ledger.solvent(caller.account):
+                raise OutOfCredit
+        except BaseException:
+            meter.leave()
+            raise
         charge = Charge(
-            caller.account, known.key.id, kind, request_id or uuid4().hex, known.limited, meter, self._till
+            caller.account,
+            known.key.id,
+            kind,
+            request_id or uuid4().hex,
+            known.limited,
+            request_id is not None,
+            meter,
+            self._till,
         )
-        return Admission(kind, charge)
+        return Admission(kind, partial(self._valid, known.key.id), charge)
+
+    async def _check_open(self) -> None:
+        """Raise RequestError if not anybody may call by now."""
+        if not await self._is_open():
+            raise _unauthorized("this server has come to ask for API keys")
+
+    async def _valid(self, id_: str) -> _Known:
+        """A key that was given. Raises RequestError if it is void by now."""
+        known = await self._lookup(id_)
+        if known is None or (current := state(known.key, now())) != "valid":
+            raise _unauthorized(f"this API key is {current if known else 'gone'}")
+        return known
 
     async def _lookup(self, id_: str) -> _Known | None:
         """A key as it is in the database, or was a moment ago."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from math import ceil
 from typing import Self
@@ -85,13 +86,17 @@ class Till:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Who pays for a request, and where; and where it is counted as long as it runs."""
+    """Who pays for a request, and where; and where it is counted as long as it runs.
+
+    One that is ``repeated`` may have been begun before, and its end may still be on the way to the books.
+    """
 
     account: str
     key: str
     kind: Kind
     request: str
     limited: bool
+    repeated: bool
     meter: Meter
     till: Till
 
@@ -106,18 +111,24 @@ class Admission:
     To be closed, or used as a context: who leaves that by an exception has delivered nothing, and pays nothing.
     """
 
-    def __init__(self, kind: Kind, charge: Charge | None = None) -> None:
+    def __init__(
+        self, kind: Kind, check: Callable[[], Awaitable[object]], charge: Charge | None = None
+    ) -> None:
         self._kind = kind
+        self._check = check
         self._charge = charge
-        self._used = 0
+        self._units = 0.0
         self._paid: int | None = 0  # None: not known, the payment was broken off
 
     async def take(self, units: float, *, streamed: bool = False) -> None:
         """Use so many bytes of text, or seconds of audio. Raises :class:`OutOfCredit`, and then uses nothing.
 
         Of what is ``streamed`` there will be more: it is paid for in blocks.
+        Raises RequestError if the caller's key has become void.
         """
-        used = self._used + self._whole(units)
+        with contextlib.suppress(StoreError):  # while the database is away, who was let in goes on
+            await self._check()
+        used = self._whole(self._units + units)
         charge = self._charge
         if charge and charge.limited and (self._paid is None or used > self._paid):
             self._paid = None
@@ -129,22 +140,22 @@ class Admission:
             if paid is None:
                 raise OutOfCredit
             self._paid = paid
-        self._used = used
+        self._units += units
 
     def untake(self, units: float) -> None:
         """So much of what was taken was not used after all."""
-        self._used -= self._whole(units)
+        self._units -= units
 
     def refund(self) -> None:
         """Nothing of it was used."""
-        self._used = 0
+        self._units = 0.0
 
     def close(self) -> None:
         """The request has ended. Idempotent."""
         charge, self._charge = self._charge, None
         if charge is not None:
             charge.meter.leave()
-            if self._used != self._paid:
+            if self._used != self._paid or charge.repeated:
                 charge.till.settle(charge.bill(self._used))
 
     def __enter__(self) -> Self:
@@ -155,5 +166,10 @@ class Admission:
             self.refund()
         self.close()
 
+    @property
+    def _used(self) -> int:
+        return self._whole(self._units)
+
     def _whole(self, units: float) -> int:
-        return ceil(units * WHOLE_UNITS[self._kind])
+        # A part of a unit counts as one, but not what a sum of floats has too much.
+        return ceil(round(units * WHOLE_UNITS[self._kind], 6))

@@ -4,8 +4,10 @@ import ipaddress
 import logging
 import re
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
-from fastapi import Depends
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
 from starlette.requests import HTTPConnection
 
 from transports.accounts.accounts import Caller
@@ -15,7 +17,12 @@ from transports.services import services_of
 SUBPROTOCOL: Final = "parrotfish"
 KEY_SUBPROTOCOL: Final = "parrotfish.key."
 
-_SECRET = re.compile(r"(?i)((?:authorization: *(?:bearer +)?|[?&]token=|parrotfish\.key\.))[^\s&,'\"]+")
+_PROXY_HEADERS = frozenset(("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"))
+_SECRET = re.compile(
+    r"(?i)(authorization: *(?:(?:bearer|basic|digest) +)?)[^\r\n]+"
+    r"|([?&]token=|parrotfish\.key\.)[^\s&,'\"]+"
+    r"|(pf_[a-z0-9]{10}_)[a-z0-9_-]{43}"
+)
 
 
 async def authenticate(connection: HTTPConnection) -> Caller:
@@ -23,10 +30,24 @@ async def authenticate(connection: HTTPConnection) -> Caller:
 
     The key is taken from ``Authorization: Bearer``; for a WebSocket else from its subprotocols or ``?token=``.
     """
-    return await services_of(connection).accounts.authenticate(_token(connection))
+    services = services_of(connection)
+    direct = is_direct(connection, services.settings.allowed_origins)
+    return await services.accounts.authenticate(_token(connection), direct=direct)
 
 
-Authenticated = Annotated[Caller, Depends(authenticate)]
+_BEARER = HTTPBearer(
+    scheme_name="key",
+    description="An API key, `pf_...`. A server without keys, or started with `--open`, asks for none.",
+    auto_error=False,
+)
+
+
+async def _caller(request: Request, _: Annotated[object, Security(_BEARER)]) -> Caller:
+    """FastAPI describes the scheme; a token of any other is no token here."""
+    return await authenticate(request)
+
+
+Authenticated = Annotated[Caller, Depends(_caller)]
 """The caller, as a parameter of an endpoint."""
 
 
@@ -40,6 +61,33 @@ def _token(connection: HTTPConnection) -> str | None:
                 return str(offered.removeprefix(KEY_SUBPROTOCOL))
         return connection.query_params.get("token")
     return None
+
+
+def welcome(connection: HTTPConnection, allowed: tuple[str, ...]) -> bool:
+    """Whether the page that calls may: browsers let any page try, and name it; others name none."""
+    origin = connection.headers.get("origin")
+    if origin is None or "*" in allowed or origin in allowed:
+        return True
+    try:
+        return urlsplit(origin).netloc == connection.headers.get("host")
+    except ValueError:
+        return False
+
+
+def is_direct(connection: HTTPConnection, origins: tuple[str, ...]) -> bool:
+    """Whether a request that reached the loopback address was made here, for all that its headers tell.
+
+    Not so that of a proxy or a tunnel; of a page of somebody else's in a browser here; and of a page whose owner
+    has the name of their own host mean our address: it is that name which the browser asks for.
+    """
+    headers = connection.headers
+    if not _PROXY_HEADERS.isdisjoint(headers.keys()):
+        return False
+    try:
+        host = urlsplit(f"//{headers.get('host', 'localhost')}").hostname or ""
+    except ValueError:
+        return False
+    return (is_loopback(host) or host.endswith(".localhost")) and welcome(connection, origins)
 
 
 def is_loopback(host: str) -> bool:
@@ -58,7 +106,7 @@ class HideKeys(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Lets every record through, without its secrets."""
         message = record.getMessage()
-        hidden = _SECRET.sub(r"\1***", message)
+        hidden = _SECRET.sub(lambda found: f"{found[found.lastindex or 0]}***", message)
         if hidden != message:
             record.msg, record.args = hidden, ()
         return True

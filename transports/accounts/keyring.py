@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from uuid import uuid4
 
 from sqlalchemy import exists, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import make_transient
 
 from transports.accounts.ledger import Kind
 from transports.accounts.limits import Limits
@@ -15,8 +18,11 @@ from transports.accounts.secret import new_key
 from transports.accounts.tables import MICROS, Account, ApiKey, Package, Usage
 from transports.store import Database, now
 
-# A name is for people: long enough for any, and short enough for a line.
+# Names are for people: long enough for any, and short enough for a line.
 MAX_NAME = 100
+MAX_TYPE = 40
+# Far from what 64 bits hold, as sums of what requests use are.
+MAX_STORED = 2**62
 
 
 class KeyringError(Exception):
@@ -65,15 +71,33 @@ class Keyring:
         ``credit`` needs none; with it, it can use so much. Raises :class:`KeyringError`.
         """
         key = new_key()
-        limits = limits or Limits()
-        if not 0 < len(name) <= MAX_NAME:
-            raise KeyringError(f"name: got {len(name)} characters; expected 1 to {MAX_NAME}")
+        _check_line("name", name, MAX_NAME)
+        if account is not None:
+            _check_line("account", account, MAX_NAME)
+        row = ApiKey(
+            id=key.id,
+            name=name,
+            digest=key.digest,
+            requests_per_minute=limits.requests_per_minute if limits else None,
+            max_concurrency=limits.max_concurrency if limits else None,
+            expires_at=now() + expires_in if expires_in else None,
+        )
+        try:
+            await self._create(row, account, credit)
+        except IntegrityError:  # somebody else has just made the account
+            make_transient(row)
+            await self._create(row, account, credit)
+        return key.text
+
+    async def _create(self, key: ApiKey, account: str | None, credit: Decimal | None) -> None:
+        wanted = account or key.name
         async with self._database.session() as session:
-            wanted = account or name
-            owner = (await session.scalars(select(Account).where(Account.name == wanted))).one_or_none()
+            locked = select(Account).where(Account.name == wanted).with_for_update()
+            owner = (await session.scalars(locked)).one_or_none()
             if owner is not None and account is None:
                 raise KeyringError(
-                    f"name: there is an account {name!r}; for another key of it add --account, else another name"
+                    f"name: there is an account {wanted!r}; for another key of it add --account, "
+                    "else another name"
                 )
             if owner is None:
                 owner = Account(id=uuid4().hex, name=wanted, limited=False, credit_micros=0)
@@ -81,18 +105,8 @@ class Keyring:
             if credit is not None:
                 _add_credit(owner, credit)
             await session.flush()
-            session.add(
-                ApiKey(
-                    id=key.id,
-                    account_id=owner.id,
-                    name=name,
-                    digest=key.digest,
-                    requests_per_minute=limits.requests_per_minute,
-                    max_concurrency=limits.max_concurrency,
-                    expires_at=now() + expires_in if expires_in else None,
-                )
-            )
-        return key.text
+            key.account_id = owner.id
+            session.add(key)
 
     async def revoke(self, key: str) -> None:
         """Void a key; running servers know within seconds. Raises :class:`KeyringError` if there is none."""
@@ -117,6 +131,7 @@ class Keyring:
         """
         if units <= 0:
             raise KeyringError(f"units: got {units}; expected 1 or more")
+        _check_line("type", type_, MAX_TYPE)
         async with self._database.session() as session:
             owner = await _owner(session, key)
             owner.limited = True
@@ -126,6 +141,8 @@ class Keyring:
             if found is None:
                 found = Package(id=uuid4().hex, account_id=owner.id, type=type_, total=0, balance=0)
                 session.add(found)
+            if found.total + units >= MAX_STORED:
+                raise KeyringError(f"units: got {units}; expected less")
             found.total += units
             found.balance += units
             found.finished_at = None
@@ -183,6 +200,11 @@ def state(key: ApiKey, at: datetime) -> str:
     return "valid"
 
 
+def _check_line(field: str, value: str, most: int) -> None:
+    if not 0 < len(value) <= most or not value.isprintable():
+        raise KeyringError(f"{field}: got {value[:most]!r}; expected 1 to {most} characters on a line")
+
+
 async def _key(session: AsyncSession, key: str) -> ApiKey:
     found = await session.get(ApiKey, key)
     if found is None:
@@ -197,11 +219,14 @@ async def _owner(session: AsyncSession, key: str) -> Account:
 
 
 def _add_credit(account: Account, amount: Decimal) -> None:
-    micros = account.credit_micros + int(amount * MICROS)
+    added = Fraction(amount) * MICROS
+    if added.denominator != 1:
+        raise KeyringError(f"credit: got {amount}; expected at most 6 decimal places")
+    micros = account.credit_micros + int(added)
     if micros < 0:
         left = Decimal(account.credit_micros) / MICROS
         raise KeyringError(f"credit: got {amount}; expected at least -{left}, which is all there is")
-    if micros >= 2**62:
+    if micros >= MAX_STORED:
         raise KeyringError(f"credit: got {amount}; expected less")
     account.limited = True
     account.credit_micros = micros

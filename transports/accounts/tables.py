@@ -61,8 +61,8 @@ class Package(Base):
 class Usage(Base):
     """What one request used: ``package_units`` and ``cost_micros`` have been taken from the account for it.
 
-    While the request runs, until ``held_until`` at the latest, more may have been taken than ``units`` cost: that
-    is held, and what is not used of it is given back.
+    While the request runs more may have been taken than ``units`` cost: that is held, and what is not used of it
+    is given back. Nothing sets ``held_until`` by now.
     """
 
     __tablename__ = "usage"

@@ -9,10 +9,11 @@ from sqlalchemy import select
 
 from transports.accounts.auth import Authenticated
 from transports.accounts.tables import MICROS, Account, Package
+from transports.description import refuses
 from transports.errors import RequestError
 from transports.services import services_of
 
-router = APIRouter(prefix="/wallet/{user_id}", tags=["wallet"])
+router = APIRouter(prefix="/wallet/{user_id}")
 
 # What an account that needs no credit is said to have: the API has no word for that.
 ENDLESS = Decimal(999_999_999)
@@ -25,7 +26,7 @@ async def _owner(user_id: str, caller: Authenticated) -> str:
     return caller.account
 
 
-@router.get("/api-credit", summary="Credit that is left")
+@router.get("/api-credit", summary="Credit that is left", responses=refuses(400, 403))
 async def api_credit(
     request: Request, account_id: Annotated[str, Depends(_owner)], check_free_credit: bool = False
 ) -> dict[str, Any]:
@@ -44,7 +45,7 @@ async def api_credit(
     return answer | ({"has_free_credit": not account.limited} if check_free_credit else {})
 
 
-@router.get("/package", summary="Prepaid units that are left")
+@router.get("/package", summary="Prepaid units that are left", responses=refuses(403))
 async def package(request: Request, account_id: Annotated[str, Depends(_owner)]) -> dict[str, Any]:
     """The account's package; who has none has one of nothing. A unit is a UTF-8 byte of text that is spoken."""
     async with services_of(request).database.reading() as session:

@@ -8,6 +8,7 @@ import click
 COMMANDS = {
     "serve": "Run the server.",
     "say": "Speak a text, or stdin, into a file or a pipe.",
+    "dub": "Speak a subtitle file on its timeline.",
     "hear": "Print what is said in a recording.",
     "doctor": "Check the installation, and speak a sentence.",
     "voices": "List the voices.",
@@ -52,6 +53,7 @@ class _Commands(click.Group):
       parrotfish say "Hello there." -o hello.mp3
       parrotfish say --voice walter < book.txt -o book.mp3
       llm "tell me a story" | parrotfish say -o - | ffplay -nodisp -autoexit -
+      parrotfish dub film.srt -o film.opus
       parrotfish doctor                                 if anything seems wrong
 
     parrotfish COMMAND --help tells all about a command.

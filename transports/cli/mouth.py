@@ -33,12 +33,9 @@ class Mouth(Protocol):
 
 
 @contextlib.asynccontextmanager
-async def mouth_here(model: ModelChoice, request: Mapping[str, Any]) -> AsyncIterator[Mouth]:
-    """An engine of our own, which speaks as fast as it can what ``request`` (of the Fish API) asks for.
-
-    Raises :class:`click.ClickException`.
-    """
-    engine = Engine(lambda: model.load(1), EngineConfig(max_streams=1))
+async def engine_here(model: ModelChoice, streams: int) -> AsyncIterator[Engine]:
+    """An engine of our own, for so many streams at a time. Raises :class:`click.ClickException`."""
+    engine = Engine(lambda: model.load(streams), EngineConfig(max_streams=streams))
     try:
         await engine.start()
     except click.ClickException:
@@ -48,6 +45,18 @@ async def mouth_here(model: ModelChoice, request: Mapping[str, Any]) -> AsyncIte
             f"the voice could not be loaded: {error}\nparrotfish doctor may know why."
         ) from error
     try:
+        yield engine
+    finally:
+        await engine.stop()
+
+
+@contextlib.asynccontextmanager
+async def mouth_here(model: ModelChoice, request: Mapping[str, Any]) -> AsyncIterator[Mouth]:
+    """An engine of our own, which speaks as fast as it can what ``request`` (of the Fish API) asks for.
+
+    Raises :class:`click.ClickException`.
+    """
+    async with engine_here(model, 1) as engine:
         voice = request.get("reference_id")
         if (cast := own_voices(voice, engine.info, {})) is None:
             known = ", ".join(engine.info.voice_ids)
@@ -60,8 +69,6 @@ async def mouth_here(model: ModelChoice, request: Mapping[str, Any]) -> AsyncIte
                 yield _Here(speaker)
             finally:
                 speaker.disconnect()
-    finally:
-        await engine.stop()
 
 
 class _Here:

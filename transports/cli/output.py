@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.audio import Container
+from engine.audio import OutputFormat
 
 Output = Callable[[bytes], None]
 """Writes the next bytes. Raises :class:`ListenerGone` or OSError."""
@@ -21,7 +21,7 @@ class ListenerGone(Exception):
 
 
 @contextlib.contextmanager
-def open_output(path: Path | None, container: Container) -> Iterator[Output]:
+def open_output(path: Path | None, output: OutputFormat) -> Iterator[Output]:
     """Open a file to write, or stdout for None.
 
     A file appears under its name when all is written, and not at all if an error ends the block; a device or
@@ -38,7 +38,7 @@ def open_output(path: Path | None, container: Container) -> Iterator[Output]:
         try:
             with part.open("xb") as file:
                 yield _writer(file)
-                if container == "wav":
+                if output.container == "wav":
                     _complete_wav(file)
             part.replace(target)
         finally:

@@ -97,5 +97,7 @@ class _Length:
                 return max(self._bytes - _WAV_HEADER, 0) / (2 * self._output.sample_rate)
             case "pcm":
                 return self._bytes / (2 * self._output.sample_rate)
+            case "mulaw" | "alaw":
+                return self._bytes / self._output.sample_rate
             case other:
                 raise ValueError(f"container is {other!r}; it must be one that the Fish Audio API has")

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from engine.audio import Container, FormatError, OutputFormat, output_format
 from realtime import Audio, Finished, Log
+from transports.cli.formats import CONTAINERS, chosen_format, file_to_write
 from transports.cli.model import ModelChoice, ModelCommand, chosen_option, model_options
 from transports.cli.mouth import Mouth, mouth_here, mouth_there
 from transports.cli.output import STDOUT, ListenerGone, Output, open_output
@@ -20,15 +20,7 @@ from transports.cli.text import piped_text, spelled_text
 
 _DASH = Path("-")
 _STDIN = 0
-_CONTAINERS: dict[str, Container] = {
-    ".wav": "wav",
-    ".mp3": "mp3",
-    ".opus": "opus",
-    ".ogg": "opus",
-    ".pcm": "pcm",
-}
 _EXAMPLE = 'give some: parrotfish say "Hello." -o hello.mp3'
-_OPTION_OF_FIELD = {"sample_rate": "--sample-rate", "mp3_bitrate": "--bitrate", "opus_bitrate": "--bitrate"}
 
 
 @click.command(
@@ -51,12 +43,12 @@ _OPTION_OF_FIELD = {"sample_rate": "--sample-rate", "mp3_bitrate": "--bitrate", 
     "--output",
     type=click.Path(path_type=Path),
     show_default="stdout, if it is not a terminal",
-    help="File to write, in the format that its suffix says (.wav, .mp3, .opus, .ogg, .pcm); - is stdout.",
+    help=f"File to write, in the format that its suffix says ({', '.join(CONTAINERS)}); - is stdout.",
 )
 @click.option(
     "--format",
     "container",
-    type=click.Choice(list(dict.fromkeys(_CONTAINERS.values()))),
+    type=click.Choice(list(dict.fromkeys(CONTAINERS.values()))),
     show_default="by the file's suffix; wav on stdout",
     help="Format of the audio.",
 )
@@ -105,7 +97,7 @@ def say(
             f"{chosen} is for speech that is made here; the server at --url has its own model"
         )
     path = _path(output)
-    output_as = _format(path, container, sample_rate, bitrate)
+    output_as = chosen_format(path, container, sample_rate, bitrate)
     request: dict[str, Any] = {
         "text": "",
         "format": output_as.container,
@@ -125,7 +117,7 @@ def say(
     try:
         with (
             Progress(str(path or "stdout"), output_as, quiet=quiet) as progress,
-            open_output(path, output_as.container) as sink,
+            open_output(path, output_as) as sink,
         ):
             asyncio.run(_speak(mouth, pieces, sink, progress))
     except ListenerGone:
@@ -190,35 +182,7 @@ def _path(output: Path | None) -> Path | None:
         )
     if output is None or output == _DASH:
         return None
-    if output.is_dir():
-        raise click.BadParameter(f"{output} is a folder; name a file in it", param_hint="--output")
-    if not output.parent.is_dir():
-        raise click.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
-    return output
-
-
-def _format(
-    path: Path | None, container: str | None, sample_rate: int | None, bitrate: int | None
-) -> OutputFormat:
-    if container is None:
-        container = "wav" if path is None else _CONTAINERS.get(path.suffix.lower())
-    if container is None:
-        known = ", ".join(_CONTAINERS)
-        raise click.BadParameter(
-            f"{path} does not say which format to write; end it in one of {known}, or give --format",
-            param_hint="--output",
-        )
-    bitrates = {} if bitrate is None else {f"{container}_bitrate": bitrate}
-    if bitrates and container not in ("mp3", "opus"):
-        raise click.BadParameter(
-            f"{container} has none; leave it out, or choose mp3 or opus", param_hint="--bitrate"
-        )
-    try:
-        return output_format(container, sample_rate, **bitrates)
-    except FormatError as error:
-        raise click.BadParameter(
-            f"{error.value} is not {error.expected}", param_hint=_OPTION_OF_FIELD[error.field]
-        ) from None
+    return file_to_write(output)
 
 
 def _check_stdin(quiet: bool) -> None:

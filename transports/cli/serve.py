@@ -14,15 +14,21 @@ from typing import get_args
 import click
 
 from engine import EngineConfig, SpeechModel
-from realtime.ears import RecogniserChoice
+from realtime.ears import EarsConfig, RecogniserChoice, Vad
 from transports.accounts import Prices
+from transports.agent import AgentSettings
+from transports.cli.agent import agent_options
 from transports.cli.console import OperatorConsole
 from transports.cli.model import ModelChoice, ModelCommand, model_options
+from transports.cli.peers import peer_options
 from transports.cli.recogniser import recogniser_options
 from transports.cli.store import check, store_options
+from transports.cli.telephony import telephony_options
 from transports.cli.types import amount
 from transports.server import Server
 from transports.settings import LogLevel, Settings
+from transports.telephony import TelephonyConfig
+from transports.webrtc import WebRtcConfig
 
 _DEFAULTS = Settings()
 _MIB = 1024 * 1024
@@ -112,6 +118,13 @@ def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -
     "first key is created.",
 )
 @click.option(
+    "--vad",
+    default=_DEFAULTS.ears.vad,
+    type=click.Choice(get_args(Vad)),
+    help="What tells a voice from other sounds in live streams; silero stands more noise and needs the extra "
+    "[silero].",
+)
+@click.option(
     "--price-tts",
     default=str(_DEFAULTS.prices.tts),
     callback=amount,
@@ -144,7 +157,10 @@ def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -
     is_flag=True,
     help="Post the results of tasks also to addresses of this machine and its network.",
 )
+@peer_options
 @recogniser_options(may_be_none=True)
+@telephony_options
+@agent_options
 @click.option(
     "--log-level", default=_DEFAULTS.log_level, type=click.Choice(get_args(LogLevel)), help="How much to log."
 )
@@ -167,7 +183,11 @@ def serve(
     allow_private_callbacks: bool,
     price_tts: Decimal,
     price_asr: Decimal,
+    webrtc: WebRtcConfig,
+    vad: Vad,
     asr: RecogniserChoice | None,
+    telephony: TelephonyConfig,
+    agent: AgentSettings,
     log_level: LogLevel,
     model: ModelChoice,
 ) -> None:
@@ -191,7 +211,11 @@ def serve(
         public_url=public_url,
         file_seconds=keep_audio * 3600,
         private_callbacks=allow_private_callbacks,
+        webrtc=webrtc,
         asr=asr,
+        ears=EarsConfig(vad=vad),
+        telephony=telephony,
+        agent=agent,
         log_level=log_level,
         data=data,
         database_url=database_url,

@@ -6,4 +6,6 @@ from transports.fish.http import router as http_router
 from transports.fish.live import router as live_router
 from transports.fish.models import router as models_router
 
-__all__ = ["asr_live_router", "asr_router", "http_router", "live_router", "models_router"]
+ROUTERS = (http_router, asr_router, models_router, live_router, asr_live_router)
+
+__all__ = ["ROUTERS"]

@@ -9,20 +9,18 @@ Segments are left out only if ``ignore_timestamps`` is true: to us they cost not
 null for "with timestamps".
 """
 
-import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 
 from realtime.ears import Transcript
-from transports.accounts.auth import authenticate
-from transports.errors import RequestError
-from transports.fields import MSGPACK, check, decode
-from transports.forms import MULTIPART, parse_form
+from transports.accounts.auth import Authenticated
+from transports.description import refuses, takes
+from transports.fields import MSGPACK, check
 from transports.hearing import heard
 from transports.services import services_of
-from transports.speech import read_body
+from transports.uploads import MULTIPART, uploaded
 
 router = APIRouter()
 
@@ -53,43 +51,26 @@ class ASRResponse(BaseModel):
     segments: list[ASRSegment]
 
 
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            kind: {"schema": ASRRequest.model_json_schema()} for kind in (MULTIPART, "application/msgpack")
-        },
-    },
+_KINDS = (MULTIPART, *MSGPACK)
+DOCUMENTED: dict[str, Any] = {
+    "responses": refuses(400, 402, 413, 415, 429, 501, 502, 503),
+    "openapi_extra": takes(ASRRequest, MULTIPART, MSGPACK[0]),
 }
 
 
-@router.post("/v1/asr", summary="Speech to text", openapi_extra=_BODY, response_model=ASRResponse)
-async def speech_to_text(request: Request) -> ASRResponse:
+@router.post("/v1/asr", summary="Speech to text", **DOCUMENTED)
+async def speech_to_text(request: Request, caller: Authenticated) -> ASRResponse:
     """Recognise the speech in a recording."""
-    services = services_of(request)
-    caller = await authenticate(request)
-    body = await read_body(request, services.settings.max_message_bytes)
-    wire = await asyncio.to_thread(parse_asr, body, request.headers.get("content-type", ""))
+    limit = services_of(request).settings.max_message_bytes
+    async with uploaded(request, kinds=_KINDS, max_files=1, max_bytes=limit, max_in_memory=limit) as fields:
+        given = {
+            "audio": await fields.content("audio"),
+            "language": fields.text("language") or None,
+            "ignore_timestamps": fields.flag("ignore_timestamps"),
+        }
+    wire = check(ASRRequest, given)
     transcript = await heard(request, caller, wire.audio, wire.language)
     return asr_response(transcript, segments=not wire.ignore_timestamps)
-
-
-def parse_asr(body: bytes, content_type: str) -> ASRRequest:
-    """Decode and check a body, which may be large: not for the event loop. Raises :class:`RequestError`."""
-    fields: Any
-    if content_type.partition(";")[0].strip().lower() == MULTIPART:
-        form = parse_form(body, content_type)
-        fields = {
-            "audio": form.data("audio"),
-            "language": form.text("language"),
-            "ignore_timestamps": form.flag("ignore_timestamps"),
-        }
-    else:
-        fields = decode(body, content_type, (MULTIPART, *MSGPACK))
-    wire = check(ASRRequest, fields)
-    if not wire.audio:
-        raise RequestError("audio: got no bytes; expected an audio file", field="audio")
-    return wire
 
 
 def asr_response(transcript: Transcript, *, segments: bool) -> ASRResponse:

@@ -25,11 +25,10 @@ from realtime.ears import (
     VoiceStopped,
 )
 from transports.accounts import Admission, Caller, ConcurrencyExceeded, Kind
-from transports.accounts.auth import SUBPROTOCOL, authenticate
-from transports.errors import RequestError, error_response, failure, invalid, tell
-from transports.fields import check
-from transports.fish.live import welcome
+from transports.errors import RequestError, failure, invalid
+from transports.fields import check, from_json, unhurried
 from transports.services import Services, services_of
+from transports.sockets import accept, caller_of
 from transports.store import StoreError
 
 router = APIRouter()
@@ -56,16 +55,9 @@ class StreamConfig(BaseModel):
 async def listen(socket: WebSocket) -> None:
     """Recognise one stream of speech. A closed socket ends it at once."""
     services = services_of(socket)
-    if not welcome(socket, services.settings.allowed_origins):
-        await socket.send_denial_response(error_response("Origin: not among the allowed origins", 403))
+    if (caller := await caller_of(socket, services.ears.check_room)) is None:
         return
-    try:
-        services.ears.check_room()
-        caller = await authenticate(socket)
-    except (HearingError, RequestError, StoreError) as error:
-        await socket.send_denial_response(tell(failure(error)))
-        return
-    await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
+    await accept(socket)
     try:
         try:
             await _serve(socket, services, caller)
@@ -176,10 +168,7 @@ class _Reader:
         if message.get("text") is None:
             assert isinstance(data, bytes)
             return data
-        try:
-            fields = orjson.loads(data)
-        except orjson.JSONDecodeError as error:
-            raise RequestError(f"message: not valid JSON: {error}") from None
+        fields = await unhurried(data, lambda: from_json(message["text"].encode(), "message"))
         if not isinstance(fields, dict):
             raise invalid("message", fields, 'a JSON object with a "type"')
         return fields
@@ -188,12 +177,13 @@ class _Reader:
 async def _tell(socket: WebSocket, ear: Ear) -> None:
     """Send what is heard until all of it has been told, and then close."""
     async for event in ear:
-        await _send(socket, _message(event))
+        await _send(socket, told(event))
     await _send(socket, {"type": "closed", "duration": round(ear.seconds, 3)})
     await socket.close()
 
 
-def _message(event: ListeningEvent) -> dict[str, Any]:
+def told(event: ListeningEvent) -> dict[str, Any]:
+    """The message that tells a client of this."""
     match event:
         case VoiceStarted(at):
             return {"type": "speech_started", "time": round(at, 3)}
@@ -209,8 +199,8 @@ def _message(event: ListeningEvent) -> dict[str, Any]:
 
 async def _refuse(socket: WebSocket, error: Exception) -> None:
     """Say what is wrong, and close."""
-    told = failure(error)
-    message: dict[str, Any] = {"type": "error", "message": told.message, "status": told.status}
+    failed = failure(error)
+    message: dict[str, Any] = {"type": "error", "message": failed.message, "status": failed.status}
     match error:
         case ConcurrencyExceeded(max_concurrency=most):
             message["max_concurrency"] = most
@@ -218,7 +208,7 @@ async def _refuse(socket: WebSocket, error: Exception) -> None:
         case HearingOverloaded():
             code = _TRY_AGAIN
         case _:
-            code = _CLIENTS_FAULT if told.status < 500 else _OUR_FAULT
+            code = _CLIENTS_FAULT if failed.status < 500 else _OUR_FAULT
     await _send(socket, message)
     await socket.close(code)
 

@@ -1,40 +1,45 @@
 """``POST /v1/tts`` and its sister with timestamps: a text in, its speech out as it is made."""
 
-import asyncio
 from base64 import b64encode
 
 import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from engine.audio import output_format
 from realtime import Audio, SpeechRequest
 from transports.accounts import Caller
 from transports.accounts.auth import Authenticated
-from transports.fields import LARGE_BYTES
+from transports.description import answers, refuses, takes
+from transports.fields import parse
 from transports.fish.casting import cast
-from transports.fish.schema import TTSRequest, parse_body, speech_request
+from transports.fish.schema import FORMATS, TTSRequest, speech_request
 from transports.fish.timestamps import Alignment
 from transports.services import Services, services_of
 from transports.speech import Speech, SpeechResponse, read_body
 
 router = APIRouter()
 
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            kind: {"schema": TTSRequest.model_json_schema()}
-            for kind in ("application/json", "application/msgpack")
-        },
-    },
-}
-_AUDIO = {"responses": {"200": {"description": "The audio, streamed.", "content": {"audio/*": {}}}}}
-_EVENTS = {
-    "responses": {"200": {"description": "Audio and word times.", "content": {"text/event-stream": {}}}}
-}
+NOTE = "What of the request the model cannot do."
+"""What the header ``X-Parrotfish-Note`` says."""
+_BODY = takes(TTSRequest, "application/json", "application/msgpack")
+_REFUSES = refuses(400, 402, 413, 415, 429, 500, 503)
+_MIMES = dict.fromkeys(output_format(name).mime for name in FORMATS)
+_AUDIO = answers("The audio, as it is made.", *_MIMES, X_Parrotfish_Note=NOTE)
+_EVENTS = answers(
+    'Events `{"audio_base64", "content", "alignment", "chunk_seq", "chunk_audio_offset_sec"}`, as they are made.',
+    "text/event-stream",
+    X_Parrotfish_Note=NOTE,
+)
 
 
-@router.post("/v1/tts", summary="Text to speech", openapi_extra=_BODY | _AUDIO)
+@router.post(
+    "/v1/tts",
+    summary="Text to speech",
+    response_class=Response,
+    responses=_AUDIO | _REFUSES,
+    openapi_extra=_BODY,
+)
 async def text_to_speech(request: Request, caller: Authenticated) -> Response:
     """Speak a text. The response begins with the first audio; an error before that is a JSON answer."""
     speech = await _speech(request, caller)
@@ -42,7 +47,11 @@ async def text_to_speech(request: Request, caller: Authenticated) -> Response:
 
 
 @router.post(
-    "/v1/tts/stream/with-timestamp", summary="Text to speech with word times", openapi_extra=_BODY | _EVENTS
+    "/v1/tts/stream/with-timestamp",
+    summary="Text to speech with word times",
+    response_class=Response,
+    responses=_EVENTS | _REFUSES,
+    openapi_extra=_BODY,
 )
 async def text_to_speech_with_timestamps(request: Request, caller: Authenticated) -> Response:
     """Speak a text as server-sent events, each with audio and the words of its chunk so far."""
@@ -63,20 +72,28 @@ async def voiced(services: Services, caller: Caller, wire: TTSRequest) -> Speech
 
 
 async def speak(
-    services: Services, caller: Caller, wire: TTSRequest, request_id: str | None = None
+    services: Services,
+    caller: Caller,
+    wire: TTSRequest,
+    request_id: str | None = None,
+    *,
+    promised: bool = False,
 ) -> Speech:
-    """Begin to speak what a request asks for. Raises RequestError or EngineError."""
-    request = await voiced(services, caller, wire)
-    return await Speech.begin(services, caller, request, wire.text, request_id=request_id)
+    """Begin to speak what a request asks for. Raises RequestError, EngineError or HearingError."""
+    return await Speech.begin(
+        services,
+        caller,
+        wire.text,
+        lambda: voiced(services, caller, wire),
+        voice_field="references" if wire.references else "reference_id",
+        request_id=request_id,
+        promised=promised,
+    )
 
 
 async def _speech(request: Request, caller: Caller) -> Speech:
     """The request's text, which is being spoken."""
     services = services_of(request)
     body = await read_body(request, services.settings.max_message_bytes)
-    kind = request.headers.get("content-type", "")
-    # One with recordings takes a while to decode.
-    wire = (
-        parse_body(body, kind) if len(body) < LARGE_BYTES else await asyncio.to_thread(parse_body, body, kind)
-    )
+    wire = await parse(TTSRequest, body, request.headers.get("content-type", ""))
     return await speak(services, caller, wire)

@@ -20,32 +20,32 @@ import asyncio
 import logging
 from dataclasses import dataclass, field, replace
 from time import time
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
 import ormsgpack
 from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from engine import EngineError, UnknownVoice
+from engine import EngineError, EngineStopped, UnknownVoice, UnusableVoice
 from realtime import DEFAULT_CONTEXT, Audio, Cancelled, Event, Finished, Flushed, Log, SpeechRequest
 from realtime.ears import HearingError
 from transports.accounts import Admission, Caller, ConcurrencyExceeded, Kind, OutOfCredit
-from transports.accounts.auth import SUBPROTOCOL, authenticate
-from transports.errors import RequestError, error_response, failure, invalid, tell
+from transports.errors import RequestError, failure, invalid
 from transports.fields import LARGE_BYTES, unpack
 from transports.fish.backlog import Backlog
 from transports.fish.casting import cast, own_voices
 from transports.fish.schema import parse_request, speech_request
 from transports.fish.timestamps import Alignment, segments
 from transports.services import Services, services_of
+from transports.sockets import accept, caller_of
 from transports.store import StoreError
 
 router = APIRouter()
 
 log = logging.getLogger(__name__)
 
-# Pipecat's client dropped audio messages of 1024 bytes and fewer for long, so none so small is sent as PCM.
+# Pipecat's client dropped audio messages of 1024 bytes and fewer for long, so none so small is sent as PCM. It
+# cannot ask for G.711, of which as much is an eighth of a second: that leaves as it comes.
 MIN_PCM_BYTES = 1026
 MAX_CONTEXT_NAME = 100
 # Events that may wait for voices to be learned.
@@ -69,19 +69,9 @@ async def live_with_timestamps(socket: WebSocket) -> None:
 
 async def _serve(socket: WebSocket, *, timestamps: bool) -> None:
     services = services_of(socket)
-    if not welcome(socket, services.settings.allowed_origins):
-        await socket.send_denial_response(error_response("Origin: not among the allowed origins", 403))
+    if (caller := await caller_of(socket, services.check_room)) is None:
         return
-    try:
-        caller = await authenticate(socket)
-    except (RequestError, StoreError) as refused:
-        await socket.send_denial_response(tell(failure(refused)))
-        return
-    if not services.engine.ready or not services.engine.has_room:
-        # Pipecat opens a socket for a whole call, and only tries again if it was refused one.
-        await socket.send_denial_response(error_response("the server takes no new stream now", 503, 1))
-        return
-    await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
+    await accept(socket)
     connection = _Connection(socket, services, caller, timestamps=timestamps)
     tasks = asyncio.create_task(connection.read()), asyncio.create_task(connection.send_events())
     try:
@@ -94,17 +84,6 @@ async def _serve(socket: WebSocket, *, timestamps: bool) -> None:
     for task in tasks:
         if not task.cancelled() and (error := task.exception()):
             raise error
-
-
-def welcome(socket: WebSocket, allowed: tuple[str, ...]) -> bool:
-    """Whether the page that opens the socket may: browsers let any page try, and name it; others name none."""
-    origin = socket.headers.get("origin")
-    if origin is None or "*" in allowed or origin in allowed:
-        return True
-    try:
-        return urlsplit(origin).netloc == socket.headers.get("host")
-    except ValueError:
-        return False
 
 
 class PcmPackets:
@@ -137,6 +116,14 @@ class _Channel:
     request: SpeechRequest
     packets: PcmPackets | None
     alignment: Alignment | None = field(default=None)
+
+
+class _Asked(NamedTuple):
+    """What a start asks for, with voices that the engine knows; its text, and who pays."""
+
+    request: SpeechRequest
+    text: str
+    admission: Admission
 
 
 class _Connection:
@@ -258,12 +245,12 @@ class _Connection:
         self,
         event: dict[Any, Any],
         context: str,
-        asked: "asyncio.Task[tuple[SpeechRequest, str]] | None" = None,
+        asked: "asyncio.Task[_Asked] | None" = None,
     ) -> bool:
         """Do what an event says; false if it was the last. What a start asks for may be known."""
         try:
             if event["event"] == "start":
-                await self._begin(*await (asked or self._asked(event)), context)
+                await self._begin(await (asked or self._asked(event)), context)
             else:
                 await self._dispatch(event, context)
         except (RequestError, EngineError, HearingError, StoreError) as error:
@@ -293,8 +280,8 @@ class _Connection:
                 known = "start, text, flush, stop, cancel or played"
                 self.speaker.warn(f"event: got {name[:40]!r}; expected {known}; ignored", context)
 
-    async def _asked(self, event: dict[Any, Any]) -> tuple[SpeechRequest, str]:
-        """What a start asks for, with voices that the engine knows; and the text in it. Raises what is wrong."""
+    async def _asked(self, event: dict[Any, Any]) -> _Asked:
+        """What a start asks for, of a caller who has been let in. Raises what is wrong."""
         fields = event.get("request")
         if not isinstance(fields, dict):
             raise invalid("request", fields, "a map of request fields")
@@ -303,20 +290,24 @@ class _Connection:
             raise invalid("events", wants, f"a list of {' and '.join(OPTIONAL_EVENTS)}")
         wire = parse_request({"text": "", **fields}, "request")
         services = self._services
-        voices = await cast(services, self._caller, wire)
-        request = speech_request(wire, services.engine.info, voices, paced=True)
-        return replace(request, events=frozenset(wants)), wire.text
-
-    async def _begin(self, request: SpeechRequest, text: str, context: str) -> None:
-        """Begin an utterance."""
-        admission = await self._services.accounts.admit(self._caller, Kind.TTS, patience=PATIENCE_SECONDS)
-        self.speaker.start(request, context)
-        if not self.speaker.takes_text(context):  # it was not begun, and the client is told why
+        admission = await services.accounts.admit(self._caller, Kind.TTS, patience=PATIENCE_SECONDS)
+        try:
+            voices = await cast(services, self._caller, wire)
+            request = speech_request(wire, services.engine.info, voices, paced=True)
+        except BaseException:
             admission.close()
+            raise
+        return _Asked(replace(request, events=frozenset(wants)), wire.text, admission)
+
+    async def _begin(self, asked: _Asked, context: str) -> None:
+        """Begin an utterance."""
+        self.speaker.start(asked.request, context)
+        if not self.speaker.takes_text(context):  # it was not begun, and the client is told why
+            asked.admission.close()
             return
-        self._admissions[id(request)] = self._latest[context] = admission
-        if text:
-            await self._text(text, context)
+        self._admissions[id(asked.request)] = self._latest[context] = asked.admission
+        if asked.text:
+            await self._text(asked.text, context)
 
     async def _text(self, text: str, context: str) -> None:
         """Have a text spoken that is paid for. What is not spoken costs nothing."""
@@ -361,8 +352,7 @@ class _Connection:
                     self._ended(context, request)  # first: the client may start the next as soon as it knows
                 for message in self._messages(event, request):
                     await self._send(message, context)
-                if isinstance(event, Finished) and event.cause and not isinstance(event.cause, UnknownVoice):
-                    # Not the client's doing. Pipecat would go on with a socket on which nothing is open.
+                if isinstance(event, Finished) and self._hopeless(event, context):
                     await self._socket.close(1011, "the engine failed")
                     return
         except (WebSocketDisconnect, RuntimeError):
@@ -370,6 +360,20 @@ class _Connection:
                 raise
         finally:
             self.speaker.disconnect()
+
+    def _hopeless(self, finished: Finished, context: str) -> bool:
+        """Whether a client whose utterance has ended like this does better with another socket.
+
+        Everybody does whose engine is dead. Pipecat, which sends one start for a whole call, would go on with a
+        socket on which nothing is open; but who names contexts, or has others open, knows what a finish means.
+        """
+        match finished.cause:
+            case None | UnknownVoice() | UnusableVoice():  # the client's doing
+                return False
+            case EngineStopped():
+                return True
+            case _:
+                return context == DEFAULT_CONTEXT and not self._admissions and not self._backlogs
 
     async def _send(self, message: dict[str, Any], context: str) -> None:
         if context != DEFAULT_CONTEXT:

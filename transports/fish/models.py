@@ -2,96 +2,39 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import FileResponse, Response, StreamingResponse
 
+from engine import Voice
 from transports.accounts.auth import Authenticated
+from transports.description import answers, refuses, takes
 from transports.errors import RequestError, invalid
 from transports.fields import check
+from transports.fish.voice_json import OWN_AUTHOR, PageJson, VoiceJson, own_json, voice_json
+from transports.jobs.routes import base_of
 from transports.services import Services, services_of
-from transports.uploads import Fields, Upload, uploaded
+from transports.uploads import MULTIPART, URLENCODED, Fields, Upload, uploaded
 from transports.voices import (
     MAX_COVER_BYTES,
     MAX_PAGE,
     MAX_RECORDING_BYTES,
     MAX_RECORDINGS,
     Changes,
-    LibraryVoice,
     NewVoice,
     Query,
     SortBy,
-    State,
     Visibility,
 )
+from transports.voices.languages import language_of
 
 router = APIRouter()
 
 _MAX_FILES = MAX_RECORDINGS + 2  # a few too many are told apart from far too many
 _MAX_FORM = MAX_RECORDINGS * MAX_RECORDING_BYTES + MAX_COVER_BYTES + 1024 * 1024
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"}
-
-
-class SampleJson(BaseModel):
-    """Something that can be heard of a voice: ``audio`` is its address."""
-
-    title: str
-    text: str
-    task_id: str
-    audio: str
-
-
-class AuthorJson(BaseModel):
-    """Whose voice it is."""
-
-    id: str = Field(serialization_alias="_id")
-    nickname: str
-    avatar: str = ""
-
-
-class VoiceJson(BaseModel):
-    """A voice, field by field after the SDK and the API's description. ``failure`` is ours: why training failed.
-
-    Nobody can like, mark or share a voice here.
-    """
-
-    id: str = Field(serialization_alias="_id")
-    type: Literal["tts"] = "tts"
-    title: str
-    description: str
-    cover_image: str
-    train_mode: Literal["fast"] = "fast"
-    state: State
-    failure: str
-    tags: list[str]
-    samples: list[SampleJson]
-    created_at: datetime
-    updated_at: datetime
-    languages: list[str]
-    visibility: Visibility
-    lock_visibility: bool = False
-    dmca_taken_down: bool = False
-    default_text: str = ""
-    quality: None = None
-    like_count: int = 0
-    mark_count: int = 0
-    shared_count: int = 0
-    task_count: int
-    liked: bool = False
-    unliked: bool = False
-    marked: bool = False
-    author: AuthorJson
-
-
-class PageJson(BaseModel):
-    """Some voices, and how many there are in all."""
-
-    total: int
-    items: list[VoiceJson]
-    has_more: bool
 
 
 class ListQuery(BaseModel):
@@ -140,14 +83,23 @@ _NEW: dict[str, Any] = {
 }
 
 
-def _body(properties: dict[str, Any], required: list[str], kinds: tuple[str, ...]) -> dict[str, Any]:
-    schema = {"type": "object", "properties": properties, "required": required}
-    return {"requestBody": {"required": True, "content": {kind: {"schema": schema} for kind in kinds}}}
+def _body(properties: dict[str, Any], required: list[str], *kinds: str) -> dict[str, Any]:
+    return takes({"type": "object", "properties": properties, "required": required}, *kinds)
 
 
-@router.get("/model", summary="List voices", openapi_extra=_QUERY)
+NEW_BODY = _body(_NEW, ["title", "voices"], MULTIPART, "application/msgpack")
+CHANGES_BODY = _body(_CHANGES, [], MULTIPART, "application/msgpack")
+CHANGES_BODY["requestBody"]["content"] |= _body(  # no picture fits into these
+    {name: _CHANGES[name] for name in _CHANGES if name != "cover_image"}, [], URLENCODED, "application/json"
+)["requestBody"]["content"]
+
+
+@router.get("/model", summary="List voices", responses=refuses(400), openapi_extra=_QUERY)
 async def list_voices(request: Request, caller: Authenticated) -> PageJson:
-    """The caller's voices, and public ones that are trained, the most used first (``score`` means that, too)."""
+    """The caller's voices, and public ones that are trained, the most used first (``score`` means that, too).
+
+    After them come the model's own, as it has no older ones.
+    """
     query = request.query_params
     given: dict[str, Any] = {name: query[name] for name in query if name not in _LISTS}
     for name in _LISTS:
@@ -166,18 +118,23 @@ async def list_voices(request: Request, caller: Authenticated) -> PageJson:
         page_size=wire.page_size,
         page_number=wire.page_number,
     )
-    page = await services_of(request).voices.find(caller.account, found)
-    base = str(request.base_url)
-    return PageJson(
-        total=page.total, items=[voice_json(voice, base) for voice in page.voices], has_more=page.more
-    )
+    services = services_of(request)
+    page = await services.voices.find(caller.account, found)
+    items = [voice_json(voice, base_of(request)) for voice in page.voices]
+    native = _own_voices(services, wire)
+    first = (wire.page_number - 1) * wire.page_size
+    start = max(0, first - page.total)
+    items += [own_json(each) for each in native[start : start + wire.page_size - len(items)]]
+    total = page.total + len(native)
+    return PageJson(total=total, items=items, has_more=first + len(items) < total)
 
 
 @router.post(
     "/model",
     status_code=201,
     summary="Create a voice",
-    openapi_extra=_body(_NEW, ["title", "voices"], ("multipart/form-data", "application/msgpack")),
+    responses=refuses(400, 403, 413, 415, 503),
+    openapi_extra=NEW_BODY,
 )
 async def create_voice(request: Request, caller: Authenticated) -> VoiceJson:
     """Make a voice of up to ten recordings. It can be used at once: who speaks with it waits for its training."""
@@ -185,40 +142,48 @@ async def create_voice(request: Request, caller: Authenticated) -> VoiceJson:
     async with voice_fields(request, services) as fields:
         new = await new_voice(fields)
         voice = await services.voices.create(caller.account, new)
-    return voice_json(voice, str(request.base_url))
+    return voice_json(voice, base_of(request))
 
 
-@router.get("/model/{voice_id}", summary="One voice")
+@router.get("/model/{voice_id}", summary="One voice", responses=refuses(404))
 async def get_voice(request: Request, voice_id: str, caller: Authenticated) -> VoiceJson:
-    """A voice of the caller, or one that is not private."""
+    """A voice of the caller, or one that is not private; or one of the model's own."""
+    if (own := _own_voice(services_of(request), voice_id)) is not None:
+        return own_json(own)
     voice = await services_of(request).voices.get(caller.account, voice_id)
-    return voice_json(voice, str(request.base_url))
+    return voice_json(voice, base_of(request))
 
 
 @router.patch(
     "/model/{voice_id}",
     summary="Change a voice",
-    openapi_extra=_body(
-        _CHANGES, [], ("multipart/form-data", "application/x-www-form-urlencoded", "application/json")
-    ),
+    responses=refuses(400, 403, 404, 413, 415, 503),
+    openapi_extra=CHANGES_BODY,
 )
 async def update_voice(request: Request, voice_id: str, caller: Authenticated) -> VoiceJson:
     """Change what is given of one of the caller's own voices."""
     services = services_of(request)
+    _check_not_own(services, voice_id)
     async with voice_fields(request, services) as fields:
         changes = await voice_changes(fields)
         voice = await services.voices.update(caller.account, voice_id, changes)
-    return voice_json(voice, str(request.base_url))
+    return voice_json(voice, base_of(request))
 
 
-@router.delete("/model/{voice_id}", summary="Delete a voice")
+@router.delete("/model/{voice_id}", summary="Delete a voice", responses=refuses(403, 404))
 async def delete_voice(request: Request, voice_id: str, caller: Authenticated) -> dict[str, str]:
     """Delete one of the caller's own voices, with all its recordings."""
+    _check_not_own(services_of(request), voice_id)
     await services_of(request).voices.delete(caller.account, voice_id)
     return {"message": "deleted"}
 
 
-@router.get("/model/{voice_id}/cover", summary="A voice's picture", response_class=Response)
+@router.get(
+    "/model/{voice_id}/cover",
+    summary="A voice's picture",
+    response_class=Response,
+    responses=answers("The picture.", "image/png", "image/jpeg", "image/webp") | refuses(404),
+)
 async def get_cover(request: Request, voice_id: str, caller: Authenticated) -> Response:
     """The cover picture."""
     services = services_of(request)
@@ -228,7 +193,12 @@ async def get_cover(request: Request, voice_id: str, caller: Authenticated) -> R
     return _blob(services, voice.cover, voice.cover_type)
 
 
-@router.get("/model/{voice_id}/samples/{number}.flac", summary="A recording", response_class=Response)
+@router.get(
+    "/model/{voice_id}/samples/{number}.flac",
+    summary="A recording",
+    response_class=Response,
+    responses=answers("The recording.", "audio/flac") | refuses(404),
+)
 async def get_sample(request: Request, voice_id: str, number: str, caller: Authenticated) -> Response:
     """A recording of the voice as it was prepared, or a sample that was generated."""
     services = services_of(request)
@@ -288,33 +258,28 @@ async def voice_changes(fields: Fields) -> Changes:
     )
 
 
-def voice_json(voice: LibraryVoice, base: str) -> VoiceJson:
-    """A voice as the API words it; addresses begin with ``base``, which ends with a slash."""
-    address = f"{base}model/{voice.id}"
-    return VoiceJson(
-        id=voice.id,
-        title=voice.title,
-        description=voice.description,
-        cover_image=f"{address}/cover" if voice.cover else "",
-        state=voice.state,
-        failure=voice.failure,
-        tags=list(voice.tags),
-        samples=[
-            SampleJson(
-                title=f"{voice.title} {sample.number + 1}",
-                text=sample.text,
-                task_id=f"{voice.id}-{sample.number}",
-                audio=f"{address}/samples/{sample.number}.flac",
-            )
-            for sample in voice.samples
-        ],
-        created_at=voice.created_at,
-        updated_at=voice.updated_at,
-        languages=list(voice.languages),
-        visibility=voice.visibility,
-        task_count=voice.task_count,
-        author=AuthorJson(id=voice.account, nickname=voice.author),
-    )
+def _own_voice(services: Services, id_: str) -> Voice | None:
+    """The model's own voice of this id. While the model is loading it has none."""
+    voices = services.engine.info.voices if services.engine.ready else ()
+    return next((voice for voice in voices if voice.id == id_), None)
+
+
+def _own_voices(services: Services, wire: ListQuery) -> list[Voice]:
+    """The model's own voices that are asked for: they are nobody's, and have no tags."""
+    if wire.mine or wire.tag or wire.author_id not in (None, OWN_AUTHOR) or not services.engine.ready:
+        return []
+    return [
+        voice
+        for voice in services.engine.info.voices
+        if wire.title.casefold() in voice.name.casefold()
+        and (not wire.language or voice.language in wire.language)
+        and (not wire.title_language or language_of(voice.name) in wire.title_language)
+    ]
+
+
+def _check_not_own(services: Services, id_: str) -> None:
+    if _own_voice(services, id_) is not None:
+        raise RequestError(f"model: {id_!r} belongs to {services.engine.info.name}", 403)
 
 
 def _visibility(fields: Fields) -> Visibility | None:

@@ -5,20 +5,25 @@ both are taken. Null means "not given", unknown fields are ignored.
 """
 
 from base64 import b64decode
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from engine import ModelInfo, Sampling, StreamOptions
 from engine.audio import FormatError, output_format
+from engine.audio.formats import MP3_KBPS, OPUS_AUTO, OPUS_KBPS, RATES
 from realtime import Latency, SpeechRequest
 from realtime.normalizer import MULTILINGUAL
 from transports.errors import RequestError
-from transports.fields import check, decode, given
+from transports.fields import check, given
 
 MAX_SPEAKERS = 64
 MAX_REFERENCES = 64
+
+Format = Literal["wav", "pcm", "mp3", "opus", "mulaw", "alaw"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 def _reference_bytes(value: Any) -> Any:
@@ -26,13 +31,35 @@ def _reference_bytes(value: Any) -> Any:
     return b64decode(value, validate=True) if isinstance(value, str) else value
 
 
+def _one_of(values: Sequence[int | None]) -> WithJsonSchema:
+    """Describes a number that is checked with others later."""
+    return WithJsonSchema({"enum": list(values)})
+
+
 class Reference(BaseModel):
     """A recording to clone, and what is said in it."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    audio: Annotated[bytes, BeforeValidator(_reference_bytes)]
+    audio: Annotated[
+        bytes,
+        BeforeValidator(_reference_bytes),
+        WithJsonSchema({"type": "string", "format": "byte", "description": "Base64; in msgpack bytes."}),
+    ]
     text: str = ""
+
+
+def _number(value: Any) -> Any:
+    """One gateway documents speed as a string, and shows it as a number."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _flag(value: Any) -> Any:
+    """The same of loudness."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
 class Prosody(BaseModel):
@@ -40,9 +67,9 @@ class Prosody(BaseModel):
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    speed: float = Field(1.0, ge=0.5, le=2.0)
+    speed: Annotated[float, BeforeValidator(_number)] = Field(1.0, ge=0.5, le=2.0)
     volume: float = Field(0.0, ge=-20.0, le=20.0)
-    normalize_loudness: bool = True
+    normalize_loudness: Annotated[bool, BeforeValidator(_flag)] = True
 
     @model_validator(mode="before")
     @classmethod
@@ -55,13 +82,15 @@ class TTSRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    text: str
+    text: str = Field(json_schema_extra={"minLength": 1})
     chunk_length: int = Field(200, ge=100, le=300)
     min_chunk_length: int = Field(50, ge=0, le=100)
-    format: Literal["wav", "pcm", "mp3", "opus"] = "mp3"
-    sample_rate: int | None = None
-    mp3_bitrate: int = 128
-    opus_bitrate: int = 32
+    format: Format = "mp3"
+    sample_rate: Annotated[
+        int | None, _one_of((None, *sorted({rate for each in FORMATS for rate in RATES[each]})))
+    ] = None
+    mp3_bitrate: Annotated[int, _one_of(MP3_KBPS)] = 128
+    opus_bitrate: Annotated[int, _one_of((OPUS_AUTO, *OPUS_KBPS))] = 32
     references: (
         Annotated[list[Reference], Field(max_length=MAX_REFERENCES)]
         | Annotated[list[list[Reference]], Field(max_length=MAX_SPEAKERS)]
@@ -90,11 +119,6 @@ class Cast:
 def parse_request(fields: Any, where: str = "") -> TTSRequest:
     """Check the fields of a request. Raises :class:`RequestError` that names the first wrong one."""
     return check(TTSRequest, fields, where)
-
-
-def parse_body(body: bytes, content_type: str) -> TTSRequest:
-    """Decode and check an HTTP body. Raises :class:`RequestError`."""
-    return parse_request(decode(body, content_type))
 
 
 def speech_request(request: TTSRequest, info: ModelInfo, cast: Cast, *, paced: bool) -> SpeechRequest:

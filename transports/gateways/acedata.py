@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from transports.accounts import Caller, Kind
 from transports.accounts.auth import Authenticated
+from transports.description import refuses, takes
 from transports.errors import Failure, RequestError
 from transports.fields import JSON, decode, given, parse, unhurried
 from transports.fish.http import speak, voiced
@@ -26,7 +27,7 @@ from transports.jobs.routes import base_of
 from transports.jobs.saving import save
 from transports.jobs.speaking import request_of, speak_later, speaking_job
 from transports.services import Services, services_of
-from transports.speech import read_body
+from transports.speech import check_text, read_body
 
 router = APIRouter()
 
@@ -57,15 +58,31 @@ class TasksRequest(BaseModel):
     ids: Annotated[list[str], Field(max_length=MAX_TASKS)] = []
 
 
-def _documented(model: type[BaseModel]) -> dict[str, Any]:
-    content = {"application/json": {"schema": model.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
+class AceErrorDetail(BaseModel):
+    """What is wrong."""
+
+    code: str
+    message: str
+
+
+class AceErrorJson(BaseModel):
+    """An error as Ace Data Cloud words it.
+
+    Of a wrong field ``message`` has pydantic's list, and ``status`` is 400; of others there is neither.
+    """
+
+    success: Literal[False]
+    error: AceErrorDetail
+    trace_id: str
+    status: int | None = None
+    message: str | None = None
 
 
 @router.post(
     "/fish/tts",
     summary="Text to speech, as Ace Data Cloud has it",
-    openapi_extra=_documented(AceTTSRequest),
+    responses=refuses(400, 402, 413, 415, 429, 500, 503),
+    openapi_extra=takes(AceTTSRequest, *JSON),
 )
 async def text_to_speech(request: Request, caller: Authenticated) -> Response:
     """Speak a text into a file: answers with its address, or at once if there is a callback to post it to."""
@@ -87,7 +104,8 @@ async def text_to_speech(request: Request, caller: Authenticated) -> Response:
 @router.post(
     "/fish/tasks",
     summary="Tasks of Ace Data Cloud's text to speech",
-    openapi_extra=_documented(TasksRequest),
+    responses=refuses(400, 404, 413, 415),
+    openapi_extra=takes(TasksRequest, *JSON),
 )
 async def tasks(request: Request, caller: Authenticated) -> Response:
     """One of the caller's tasks by its id, or several."""
@@ -136,9 +154,10 @@ async def _promise(
 ) -> Job:
     """Accept the task. What can be known to go wrong is refused now."""
     assert wire.callback_url is not None
+    check_text(services, wire.text)
     await services.callbacks.check(wire.callback_url)
-    await voiced(services, caller, wire)
-    (await services.accounts.admit(caller, Kind.TTS)).close()
+    with await services.accounts.admit(caller, Kind.TTS):
+        await voiced(services, caller, wire)
     wanted = speaking_job(caller, {**fields, "latency": wire.latency}, base)
     return await services.jobs.add(caller.account, KIND, wanted, wire.callback_url)
 

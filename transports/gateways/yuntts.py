@@ -7,14 +7,15 @@ from typing import Literal
 from uuid import uuid4
 
 from fastapi import APIRouter, Request
-from pydantic import Field
+from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from transports.accounts import Kind
 from transports.accounts.auth import Authenticated
+from transports.description import answers, refuses, takes
 from transports.errors import Failure, RequestError
 from transports.fields import parse
-from transports.fish.http import speak
+from transports.fish.http import NOTE, speak
 from transports.fish.schema import TTSRequest
 from transports.gateways.yuntts_models import router as models_router
 from transports.jobs.routes import base_of
@@ -37,13 +38,8 @@ _BY_STATUS = {
     405: "method_not_allowed",
     429: "too_many_requests",
 }
-_BY_FIELD = {
-    "text": "missing_text",
-    "format": "invalid_format",
-    "visibility": "invalid_visibility",
-    "title": "missing_title",
-    "cover_image": "missing_cover_image",
-}
+_BY_FIELD = {"format": "invalid_format", "visibility": "invalid_visibility"}
+_MISSING = {"title": "missing_title", "cover_image": "missing_cover_image"}
 
 
 class YunttsRequest(TTSRequest):
@@ -51,23 +47,42 @@ class YunttsRequest(TTSRequest):
 
     text: str = ""
     chunk_length: int = Field(300, ge=100, le=300)
+    format: Literal["wav", "pcm", "mp3", "opus"] = "mp3"
     latency: Literal["low", "normal", "balanced"] = "normal"
     opus_bitrate: int = -1000
     stream: bool = True
 
 
-_DOCUMENTED = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            kind: {"schema": YunttsRequest.model_json_schema()}
-            for kind in ("application/json", "application/msgpack")
-        },
-    },
-}
+class YunttsErrorData(BaseModel):
+    """The status once more."""
+
+    status: int
 
 
-@router.post("/api/v1/fish-audio/tts", summary="Text to speech, as yuntts has it", openapi_extra=_DOCUMENTED)
+class YunttsErrorJson(BaseModel):
+    """An error as yuntts' site words it, with the codes of its document."""
+
+    code: str
+    message: str
+    data: YunttsErrorData
+
+
+@router.post(
+    "/api/v1/fish-audio/tts",
+    summary="Text to speech, as yuntts has it",
+    response_class=Response,
+    responses=answers(
+        "The audio as it is made, or the address of a file with all of it.",
+        "application/json",
+        *_MIMES.values(),
+        X_Characters="Of the text.",
+        X_Cost="Of the text, in the server's credit.",
+        X_Task_Id="Of this request.",
+        X_Parrotfish_Note=NOTE,
+    )
+    | refuses(400, 402, 404, 413, 415, 429, 500, 503),
+    openapi_extra=takes(YunttsRequest, "application/json", "application/msgpack"),
+)
 async def text_to_speech(request: Request, caller: Authenticated) -> Response:
     """Speak a text: the audio as it is made, or the address of a file with all of it."""
     services = services_of(request)
@@ -94,9 +109,13 @@ async def text_to_speech(request: Request, caller: Authenticated) -> Response:
 def tell(failed: Failure) -> JSONResponse:
     """An error in this API's shape."""
     status = failed.status
-    if failed.field == "reference_id":
+    if failed.field == "reference_id" and status == 400:
         status = 404
     code = failed.code or _BY_STATUS.get(status) or _BY_FIELD.get(failed.field or "")
+    if failed.message.startswith(f"{failed.field}: missing"):
+        code = code or _MISSING.get(failed.field or "")
+    if failed.message.startswith("body: Too many files"):
+        code = "too_many_files"
     if (failed.field or "").startswith("voices"):
         code, status = {413: "audio_too_large"}.get(status, "invalid_audio_type"), 400
     code = code or ("internal_error" if status >= 500 else "invalid_params")

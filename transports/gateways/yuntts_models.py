@@ -13,19 +13,21 @@ from engine import Voice
 from transports.accounts import Caller
 from transports.accounts.auth import Authenticated
 from transports.accounts.tables import Account, Package
+from transports.description import refuses
 from transports.errors import RequestError
 from transports.fields import check
-from transports.fish.models import new_voice, voice_changes, voice_fields, voice_json
+from transports.fish.models import CHANGES_BODY, NEW_BODY, new_voice, voice_changes, voice_fields
+from transports.fish.voice_json import voice_json
 from transports.jobs.routes import base_of
 from transports.services import Services, services_of
 from transports.voices import MAX_RECORDINGS, Changes, LibraryVoice, Query
 
-router = APIRouter(prefix="/api/v1/fish-audio/model", include_in_schema=False)
+router = APIRouter(prefix="/api/v1/fish-audio/model")
 
 LEVELS = {"vip": 10, "boos vip": None}
 """How many voices an account may have, by the type of its package; None is any number."""
 DEFAULT_LEVEL = 2
-_ID = re.compile(r"[0-9a-f]{32}")
+_ID = re.compile(r"^[0-9a-f]{32}$")
 _COUNTS = {"like_count": 0, "mark_count": 0, "shared_count": 0}
 _TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -40,7 +42,29 @@ class ListQuery(BaseModel):
     source: Literal["official", "community", "upload"] | None = None
 
 
-@router.post("")
+_QUERY: dict[str, Any] = {
+    "parameters": [
+        {"name": name, "in": "query", "schema": schema}
+        for name, schema in ListQuery.model_json_schema()["properties"].items()
+    ]
+}
+_MODEL_ID: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "model_id",
+            "in": "query",
+            "required": True,
+            "schema": {"type": "string", "pattern": _ID.pattern},
+        }
+    ]
+}
+_UPDATE: dict[str, Any] = {
+    "responses": refuses(400, 403, 404, 413, 415, 503),
+    "openapi_extra": _MODEL_ID | CHANGES_BODY,
+}
+
+
+@router.post("", summary="Create a voice", responses=refuses(400, 403, 413, 415, 503), openapi_extra=NEW_BODY)
 async def create_voice(request: Request, caller: Authenticated) -> Response:
     """Make a voice of recordings."""
     services = services_of(request)
@@ -49,6 +73,8 @@ async def create_voice(request: Request, caller: Authenticated) -> Response:
             raise RequestError("voices: missing; expected 1 to 10 recordings", code="missing_audio")
         if len(recordings) > MAX_RECORDINGS:
             raise RequestError(f"voices: more than {MAX_RECORDINGS} files", code="too_many_files")
+        if not (fields.text("title") or "").strip():
+            raise RequestError("title: missing", code="missing_title")
         new = await new_voice(fields)
         enhance = fields.flag("enhance_audio_quality") is True
         await _check_level(services, caller)
@@ -68,7 +94,7 @@ async def create_voice(request: Request, caller: Authenticated) -> Response:
     return JSONResponse(answer)
 
 
-@router.get("/list")
+@router.get("/list", summary="List voices", responses=refuses(400), openapi_extra=_QUERY)
 async def list_voices(request: Request, caller: Authenticated) -> Response:
     """The official voices, which are the model's own, and then those of the library."""
     services = services_of(request)
@@ -86,7 +112,8 @@ async def list_voices(request: Request, caller: Authenticated) -> Response:
     return JSONResponse({"total": total, "items": items, "has_more": first + len(items) < total})
 
 
-@router.api_route("/update", methods=["PATCH", "POST"])
+@router.patch("/update", summary="Change a voice", **_UPDATE)
+@router.post("/update", summary="Change a voice", **_UPDATE)
 async def update_voice(request: Request, caller: Authenticated) -> Response:
     """Change what is given of one of the caller's own voices."""
     services = services_of(request)
@@ -106,7 +133,7 @@ async def update_voice(request: Request, caller: Authenticated) -> Response:
     return JSONResponse(answer)
 
 
-@router.delete("/delete")
+@router.delete("/delete", summary="Delete a voice", responses=refuses(400, 403, 404), openapi_extra=_MODEL_ID)
 async def delete_voice(request: Request, caller: Authenticated) -> Response:
     """Delete one of the caller's own voices."""
     voice = _model_id(request)

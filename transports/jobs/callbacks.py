@@ -9,6 +9,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,11 @@ MAX_URL = 2000
 RESOLVE_SECONDS = 5.0
 TOTAL_SECONDS = 15.0
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# All that has been given out of IPv6 for everybody (RFC 4291, 2.4), but for examples (RFC 9637).
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+_DOCUMENTATION = ipaddress.ip_network("3fff::/20")
+# A name server that does not answer holds a thread for much longer than we wait. These are nobody else's.
+_RESOLVERS = ThreadPoolExecutor(4, "parrotfish-names")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -57,13 +63,14 @@ class Callbacks:
         """An address of its host. Raises RequestError if there is none that may be called."""
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
-                found = await asyncio.get_running_loop().getaddrinfo(
-                    url.raw_host.decode("ascii"), None, type=socket.SOCK_STREAM
+                host = url.raw_host.decode("ascii")
+                found = await asyncio.get_running_loop().run_in_executor(
+                    _RESOLVERS, lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
                 )
         except (OSError, UnicodeError, TimeoutError):
             raise invalid("callback_url", str(url), "an address whose host can be found") from None
         addresses = [ipaddress.ip_address(str(where[0]).partition("%")[0]) for *_, where in found]
-        if not self.allow_private and not all(map(is_public, addresses)):
+        if not self.allow_private and not all(is_public(each) and not own(each) for each in addresses):
             raise invalid("callback_url", str(url), "an address that everybody can reach")
         return addresses[0]
 
@@ -76,9 +83,20 @@ def is_public(address: Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(inner)
-        if address.teredo is not None or address.is_site_local:
+        if address not in _GLOBAL_UNICAST or address in _DOCUMENTATION or address.teredo is not None:
             return False
     return address.is_global and not address.is_multicast
+
+
+def own(address: Address) -> bool:
+    """Whether it is one of this machine's: from within, no firewall stands before it."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((str(address), 9))  # sends nothing; the system says from where it would
+            return ipaddress.ip_address(probe.getsockname()[0]) == address
+    except OSError:  # it cannot be reached at all
+        return False
 
 
 def _parsed(url: str) -> httpx.URL:

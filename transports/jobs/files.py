@@ -106,22 +106,33 @@ class Files:
 
     async def sweep(self) -> None:
         """Delete what has expired."""
-        expired = select(File.key).where(File.expires_at < now()).limit(_SWEPT_AT_ONCE)
-        async with self._database.reading() as session:
-            keys = list(await session.scalars(expired))
-        for key in keys:
-            # Within the transaction: nobody may keep the same content between the two deletions.
-            async with self._database.session() as session:
-                query = select(File).where(File.key == key, File.expires_at < now()).with_for_update()
-                if (file := await session.scalar(query)) is not None:
-                    await self._blobs.delete(key)
-                    await session.delete(file)
+        expired = select(File.key).where(File.expires_at < now()).order_by(File.key).limit(_SWEPT_AT_ONCE)
+        last = ""
+        while True:
+            async with self._database.reading() as session:
+                keys = list(await session.scalars(expired.where(File.key > last)))
+            if not keys:
+                return
+            for last in keys:
+                try:
+                    await self._delete(last)
+                except Exception as error:  # of a bucket, of any class: the others need not stay for it
+                    log.error("a file that has expired cannot be deleted: %s", error)
+
+    async def _delete(self, key: str) -> None:
+        """Delete a file that has expired."""
+        # Within the transaction: nobody may keep the same content between the two deletions.
+        async with self._database.session() as session:
+            query = select(File).where(File.key == key, File.expires_at < now()).with_for_update()
+            if (file := await session.scalar(query)) is not None:
+                await self._blobs.delete(key)
+                await session.delete(file)
 
     async def _sweep_now_and_then(self) -> None:
         while True:
             try:
                 await self.sweep()
-            except (StoreError, OSError) as error:
+            except StoreError as error:
                 log.error("files that have expired cannot be deleted: %s", error)
             await asyncio.sleep(SWEEP_SECONDS)
 

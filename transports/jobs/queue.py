@@ -241,7 +241,8 @@ def _end(session: AsyncSession, job: Job, outcome: dict[str, Any] | Failure) -> 
     if len(job.payload) > KEPT_PAYLOAD:
         job.payload = b""
     if isinstance(outcome, Failure):
-        job.state, job.error, job.error_status = "failed", outcome.message, outcome.status
+        told = outcome.message.replace("\0", "\ufffd")  # PostgreSQL's texts hold no NUL
+        job.state, job.error, job.error_status = "failed", told, outcome.status
     else:
         job.state, job.result = "done", orjson.dumps(outcome)
     if job.callback_url is not None:

@@ -1,10 +1,12 @@
 """``/files/...``: what was made for somebody, and where its address begins."""
 
 import re
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from transports.description import answers, refuses
 from transports.errors import invalid
 from transports.jobs.files import Kept
 from transports.services import services_of
@@ -18,8 +20,19 @@ def base_of(request: Request) -> str:
     return f"{url.rstrip('/')}/" if url else str(request.base_url)
 
 
-@router.get("/files/{name}", include_in_schema=False)
-@router.head("/files/{name}", include_in_schema=False)
+_QUERY = [
+    {"name": name, "in": "query", "required": True, "schema": {"type": "string"}}
+    for name in ("expires", "signature")
+]
+_DOCUMENTED: dict[str, Any] = {
+    "response_class": Response,
+    "responses": answers("The file.", "audio/*") | refuses(400, 403, 404, 410),
+    "openapi_extra": {"parameters": _QUERY},
+}
+
+
+@router.get("/files/{name}", summary="A file that was made for somebody", **_DOCUMENTED)
+@router.head("/files/{name}", summary="Is that file there?", **_DOCUMENTED)
 async def get_file(name: str, request: Request) -> Response:
     """A file by its signed address; ranges may be asked for."""
     query = request.query_params

@@ -11,7 +11,7 @@ from transports.speech import Speech
 
 
 async def save(services: Services, speech: Speech) -> Kept:
-    """Write all of a speech to a file, and end it. Raises EngineError."""
+    """Write all of a speech to a file, and end it. One that cannot be kept costs nothing. Raises EngineError."""
     file = await asyncio.to_thread(_temporary)
     try:
         async for audio in speech:
@@ -19,6 +19,9 @@ async def save(services: Services, speech: Speech) -> Kept:
         await asyncio.to_thread(file.flush)
         output = speech.request.output
         return await services.files.keep(Path(file.name), output.mime, output.suffix)
+    except BaseException:
+        speech.refund()  # nobody has had any of it
+        raise
     finally:
         speech.close()
         await asyncio.to_thread(file.close)

@@ -19,6 +19,9 @@ from transports.jobs.tables import Job
 from transports.services import Services
 from transports.store import StoreError
 
+# How long a job waits for a database or a disk that is away or full.
+_STORE_SECONDS = 15.0
+
 
 class SpeakingJob(BaseModel):
     """What such a job is to do: the fields of a request, who made it, and the address of this server."""
@@ -44,12 +47,14 @@ async def speak_later(services: Services, job: Job) -> dict[str, Any]:
     wanted, wire = await asyncio.to_thread(_parsed, job)
     caller = Caller(wanted.account, wanted.key, wanted.name, Limits())
     try:
-        speech = await speak(services, caller, wire, job.id)
+        speech = await speak(services, caller, wire, job.id, promised=True)
         return {"url": services.files.url(wanted.base, await save(services, speech))}
     except (Overloaded, HearingOverloaded) as error:
         raise Later(error.retry_after, str(error), counts=False) from None
-    except (EngineStopped, StoreError) as error:
+    except EngineStopped as error:
         raise Later(1, str(error), counts=False) from None
+    except StoreError as error:  # perhaps all of it was spoken before
+        raise Later(_STORE_SECONDS, str(error), counts=False) from None
     except RequestError as error:
         if error.status not in (429, 503):
             raise

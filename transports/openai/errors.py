@@ -1,5 +1,6 @@
 """Errors in OpenAI's shape: ``{"error": {"message", "type", "param", "code"}}``."""
 
+from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
 from transports.errors import Failure
@@ -12,6 +13,21 @@ _KINDS = {
     429: ("requests", "rate_limit_exceeded"),
     503: ("server_error", "overloaded"),
 }
+
+
+class OpenAIErrorDetail(BaseModel):
+    """What is wrong: ``param`` is the field, ``code`` the word for it, if there is one."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIErrorJson(BaseModel):
+    """An error as OpenAI words it."""
+
+    error: OpenAIErrorDetail
 
 
 def tell(failed: Failure) -> JSONResponse:

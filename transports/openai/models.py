@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from transports.accounts.auth import Authenticated
+from transports.description import refuses
 from transports.errors import RequestError
 from transports.services import services_of
 
@@ -21,7 +22,7 @@ async def list_models(request: Request, _: Authenticated) -> dict[str, Any]:
     return {"object": "list", "data": _models(request)}
 
 
-@router.get("/v1/models/{name:path}", summary="One model")
+@router.get("/v1/models/{name:path}", summary="One model", responses=refuses(404))
 async def get_model(name: str, request: Request, _: Authenticated) -> dict[str, Any]:
     """The model of this name; 404 if there is none."""
     for model in _models(request):

@@ -4,7 +4,7 @@ import contextlib
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import orjson
 from fastapi import APIRouter, Request
@@ -17,9 +17,11 @@ from realtime import Audio, SpeechRequest
 from realtime.tags import style_of
 from transports.accounts import Caller
 from transports.accounts.auth import Authenticated
+from transports.description import answers, refuses, takes
 from transports.errors import RequestError
 from transports.fields import JSON, parse
 from transports.fish.casting import cast
+from transports.fish.http import NOTE
 from transports.fish.schema import TTSRequest, speech_request
 from transports.openai.voices import reference_id
 from transports.services import Services, services_of
@@ -54,27 +56,28 @@ class OpenAISpeechRequest(BaseModel):
     stream_format: Literal["audio", "sse"] = "audio"
 
 
-_DOCUMENTED = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": OpenAISpeechRequest.model_json_schema()}},
-    },
-    "responses": {
-        "200": {"description": "The audio, streamed.", "content": {"audio/*": {}, "text/event-stream": {}}}
-    },
+_DOCUMENTED: dict[str, Any] = {
+    "response_class": Response,
+    "responses": answers(
+        "The audio, or events with it, as it is made.",
+        *dict.fromkeys(output_format(name).mime for name in get_args(Container)),
+        "text/event-stream",
+        X_Parrotfish_Note=NOTE,
+    )
+    | refuses(400, 413, 415, 429, 500, 503),
+    "openapi_extra": takes(OpenAISpeechRequest, *JSON),
 }
 
 
-@router.post("/v1/audio/speech", summary="Text to speech, as OpenAI has it", openapi_extra=_DOCUMENTED)
-@router.post("/compat/v1/audio/speech", include_in_schema=False)  # where Fish Audio has it
+@router.post("/v1/audio/speech", summary="Text to speech, as OpenAI has it", **_DOCUMENTED)
+@router.post("/compat/v1/audio/speech", summary="The same, where Fish Audio has it", **_DOCUMENTED)
 async def create_speech(request: Request, caller: Authenticated) -> Response:
     """Speak ``input``. The response begins with the first audio; an error before that is a JSON answer."""
     services = services_of(request)
     body = await read_body(request, services.settings.max_message_bytes)
     wire = await parse(OpenAISpeechRequest, body, request.headers.get("content-type", ""), JSON)
     with _our_names():
-        translated = await _translated(wire, services, caller)
-        speech = await Speech.begin(services, caller, translated, wire.input)
+        speech = await Speech.begin(services, caller, wire.input, lambda: _translated(wire, services, caller))
     if wire.stream_format == "audio":
         return SpeechResponse(speech, speech.request.output.mime, lambda audio: audio.data)
     return SpeechResponse(speech, "text/event-stream", _delta, end=_done(wire.input))
@@ -116,7 +119,9 @@ def _our_names() -> Iterator[None]:
         if field is None:
             raise
         message = f"{field}{str(error).removeprefix(error.field or '')}"
-        raise RequestError(message, error.status, field=field, code=error.code) from None
+        raise RequestError(
+            message, error.status, field=field, code=error.code, retry_after=error.retry_after
+        ) from None
     except UnknownVoice as error:
         raise RequestError(f"voice: {error}", field="voice") from None
 

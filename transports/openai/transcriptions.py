@@ -4,7 +4,6 @@
 how sure a recogniser is: who asks for the former is told so, and of the latter the numbers say "quite".
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -15,16 +14,14 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from realtime.ears import HeardSegment, TooMuchAudio, Transcript, Unhearable
 from transports.accounts.auth import Authenticated
+from transports.description import answers, refuses, takes
 from transports.errors import RequestError
 from transports.fields import check
-from transports.forms import MULTIPART, parse_form
 from transports.hearing import heard
 from transports.services import services_of
-from transports.speech import read_body
+from transports.uploads import MULTIPART, uploaded
 
 router = APIRouter()
-
-_EXPECTED = f"Content-Type: expected {MULTIPART}, with the audio in the field file"
 
 
 class TranscriptionRequest(BaseModel):
@@ -40,22 +37,18 @@ class TranscriptionRequest(BaseModel):
     stream: bool = False
 
 
-_DOCUMENTED = {
-    "requestBody": {
-        "required": True,
-        "content": {MULTIPART: {"schema": TranscriptionRequest.model_json_schema()}},
-    },
-}
-
-
 @router.post(
-    "/v1/audio/transcriptions", summary="Speech to text, as OpenAI has it", openapi_extra=_DOCUMENTED
+    "/v1/audio/transcriptions",
+    summary="Speech to text, as OpenAI has it",
+    response_class=Response,
+    responses=answers("What was heard.", "application/json", "text/plain", "text/event-stream")
+    | refuses(400, 413, 415, 429, 501, 502, 503),
+    openapi_extra=takes(TranscriptionRequest, MULTIPART),
 )
 async def create_transcription(request: Request, caller: Authenticated) -> Response:
     """Recognise the speech in a file."""
     services = services_of(request)
-    body = await read_body(request, services.settings.max_message_bytes)
-    wire = await asyncio.to_thread(_parsed, body, request.headers.get("content-type", ""))
+    wire = await _parsed(request, services.settings.max_message_bytes)
     try:
         transcript = await heard(request, caller, wire.file, wire.language)
     except (Unhearable, TooMuchAudio) as error:
@@ -78,18 +71,15 @@ async def create_transcription(request: Request, caller: Authenticated) -> Respo
             return PlainTextResponse("WEBVTT\n\n" + _subtitles(transcript, lambda _: "", "."))
 
 
-def _parsed(body: bytes, content_type: str) -> TranscriptionRequest:
-    """Decode and check a form, which may be large: not for the event loop. Raises :class:`RequestError`."""
-    if content_type.partition(";")[0].strip().lower() != MULTIPART:
-        raise RequestError(_EXPECTED, 415, field="Content-Type")
-    form = parse_form(body, content_type)
-    several = "timestamp_granularities"
-    fields: dict[str, Any] = {
-        "file": form.data("file"),
-        "stream": form.flag("stream"),
-        several: [*form.texts(several), *form.texts(f"{several}[]")],
-        **{name: form.text(name) for name in ("model", "language", "response_format")},
-    }
+async def _parsed(request: Request, limit: int) -> TranscriptionRequest:
+    """The form, checked. Raises :class:`RequestError`."""
+    async with uploaded(request, kinds=(MULTIPART,), max_files=1, max_bytes=limit) as form:
+        fields: dict[str, Any] = {
+            "file": await form.content("file"),
+            "stream": form.flag("stream"),
+            "timestamp_granularities": form.texts("timestamp_granularities"),
+            **{name: form.text(name) or None for name in ("model", "language", "response_format")},
+        }
     return check(TranscriptionRequest, fields)
 
 

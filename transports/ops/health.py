@@ -1,11 +1,23 @@
 """``/health`` says that the process is alive, ``/ready`` that it would take work now."""
 
+from typing import Literal
+
 from fastapi import APIRouter, Request
+from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
 from transports.services import services_of
 
 router = APIRouter()
+
+
+class StateJson(BaseModel):
+    """What the engine does; how much of it, while it is ready."""
+
+    status: Literal["ready", "full", "loading", "draining", "failed"]
+    open_streams: int | None = None
+    speaking_streams: int | None = None
+    max_streams: int | None = None
 
 
 @router.get("/health", summary="Is the process alive?")
@@ -14,7 +26,9 @@ async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/ready", summary="Would it take work?")
+@router.get(
+    "/ready", summary="Would it take work?", responses={200: {"model": StateJson}, 503: {"model": StateJson}}
+)
 async def ready(request: Request) -> JSONResponse:
     """200 while new work is taken; else 503, with ``status`` loading, full, draining or failed."""
     engine = services_of(request).engine

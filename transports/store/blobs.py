@@ -38,11 +38,12 @@ class Blobs:
     """The blobs of a folder, or of any URL that fsspec can open ("s3://bucket/prefix").
 
     A blob is there whole or not at all, and the same content is kept once: who deletes one has made sure that
-    nothing else refers to it. Everything runs in threads. Raises ValueError for what is no key.
+    nothing else refers to it. Everything runs in threads. Raises ValueError for what is no key, and
+    :class:`StoreError` where nothing can be written.
     """
 
     def __init__(self, where: str | Path) -> None:
-        url = str(where).removeprefix("file://")
+        self._where = url = str(where).removeprefix("file://")
         self._folder = None if "://" in url else _Folder(Path(url))
         self._place: _Place = self._folder or _Bucket(url)
 
@@ -105,7 +106,10 @@ class Blobs:
         except BlobMissing:
             there = False
         if not there:
-            self._place.put(key, content)
+            try:
+                self._place.put(key, content)
+            except OSError as error:  # a disk that is full, or gone, or not to be written
+                raise StoreError(f"{self._where} cannot be written: {error.strerror or error}") from error
         return key
 
 

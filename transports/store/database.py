@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiosqlite
 from sqlalchemy import URL, Connection, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
@@ -22,6 +22,10 @@ DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "po
 BUSY_SECONDS = 10
 # Of PostgreSQL's advisory locks, the one under which a process migrates: any number that nobody else takes.
 MIGRATION_LOCK = 0x70617272
+
+# Kinds of SQLSTATE, by PostgreSQL's Appendix A: no connection, no authorization, no such database, deadlock, out
+# of disk or memory, not ready, shut down by its operator, a fault of the system or of PostgreSQL.
+DOWN = frozenset(("08", "28", "3D", "40", "53", "55", "57", "58", "XX"))
 
 
 def database_url(url: str | None, data: Path) -> str:
@@ -63,6 +67,8 @@ class Database:
         except ModuleNotFoundError as error:
             raise StoreError(f"{error.name} is missing; pip install 'parrotfish[postgres]'") from None
         self._reader = self._engine.execution_options(readonly=True, postgresql_readonly=True)
+        # SQLite lets writers try again and again, and some of them always too late. Here they queue.
+        self._writing = asyncio.Lock() if self._url.get_backend_name() == "sqlite" else None
 
     @property
     def url(self) -> str:
@@ -93,7 +99,7 @@ class Database:
         On SQLite it is the only writer from its beginning on: what it read still holds when it writes.
         Raises :class:`StoreError` if the database is not to be had.
         """
-        async with self._transaction(self._engine) as session:
+        async with self._turn(), self._transaction(self._engine) as session:
             yield session
 
     @contextlib.asynccontextmanager
@@ -101,6 +107,22 @@ class Database:
         """A session that only reads, and waits for no writer. Raises as :meth:`session` does."""
         async with self._transaction(self._reader) as session:
             yield session
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Where only one may write, the time in which no other task of this process does."""
+        if self._writing is None:
+            yield
+            return
+        try:
+            async with asyncio.timeout(BUSY_SECONDS):
+                await self._writing.acquire()
+        except TimeoutError:
+            raise StoreError(f"the database {self.url} cannot be used: too many wait to write") from None
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     @contextlib.asynccontextmanager
     async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
@@ -111,7 +133,9 @@ class Database:
                 except OSError as error:
                     raise StoreError(f"the database {self.url} cannot be reached: {error}") from error
                 yield session
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
+        except (DBAPIError, PoolTimeout) as error:
+            if isinstance(error, DBAPIError) and not _is_down(error):
+                raise
             reason = str(error.orig) if isinstance(error, DBAPIError) else str(error)
             raise StoreError(f"the database {self.url} cannot be used: {reason}") from error
 
@@ -120,12 +144,35 @@ class Database:
         await self._engine.dispose()
 
 
+def _is_down(error: DBAPIError) -> bool:
+    """Whether it is the database that failed, and not a statement that was wrong."""
+    # Most errors of asyncpg have one class; they differ by SQLSTATE, whose first two characters are the kind.
+    state = getattr(error.orig, "sqlstate", None)
+    return (
+        state[:2] in DOWN if state else isinstance(error, OperationalError | InterfaceError | InternalError)
+    )
+
+
+class _SQLiteConnection(sqlite3.Connection):
+    """A connection that ends its transaction when it is closed.
+
+    SQLite itself waits with that for the last of its statements to be forgotten. That of a task which was
+    cancelled in the middle of one is when the garbage is collected, and until then nobody else could write.
+    """
+
+    def close(self) -> None:
+        """Roll back what is not committed, and close."""
+        with contextlib.suppress(sqlite3.Error):  # closed already
+            self.rollback()
+        super().close()
+
+
 def _make_engine(
     url: URL, *, foreign_keys: bool = True, poolclass: type[NullPool] | None = None
 ) -> AsyncEngine:
-    engine = create_async_engine(url, poolclass=poolclass, pool_pre_ping=url.get_backend_name() != "sqlite")
     if url.get_backend_name() != "sqlite":
-        return engine
+        return create_async_engine(url, poolclass=poolclass, pool_pre_ping=True)
+    engine = create_async_engine(url, poolclass=poolclass, connect_args={"factory": _SQLiteConnection})
 
     @event.listens_for(engine.sync_engine, "connect")
     def connect(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

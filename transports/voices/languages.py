@@ -15,6 +15,8 @@ _LETTERS = {
     "hi": regex.compile(r"\p{Devanagari}"),
     "en": regex.compile(r"\p{Latin}"),
 }
+LANGUAGES = frozenset(_LETTERS)
+"""All that :func:`language_of` tells."""
 
 
 def language_of(text: str) -> str | None:

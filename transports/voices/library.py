@@ -8,11 +8,27 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from unicodedata import normalize
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Select,
+    String,
+    Text,
+    and_,
+    any_,
+    case,
+    delete,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
@@ -22,10 +38,10 @@ from transports.accounts.tables import Account
 from transports.errors import RequestError, invalid
 from transports.store import Blobs, Database, StoreError, now
 from transports.voices.keeping import Keeper
-from transports.voices.languages import language_of
-from transports.voices.pictures import picture_type
+from transports.voices.languages import LANGUAGES, language_of
+from transports.voices.pictures import BadPicture, picture_type
 from transports.voices.recordings import prepared, reference
-from transports.voices.tables import LanguageRow, SampleRow, State, TagRow, Visibility, VoiceRow
+from transports.voices.tables import SampleRow, State, Texts, Visibility, VoiceRow, Within
 
 SortBy = Literal["score", "task_count", "created_at"]
 
@@ -49,7 +65,18 @@ SWEEP_SECONDS = 3600.0
 _PREPARING_THREADS = 2
 _PREPARING_MOST = 32  # pieces of work that may wait for them
 
-_PARTS = selectinload(VoiceRow.tags), selectinload(VoiceRow.samples)
+_VOICE = VoiceRow.__table__.columns
+_MANY = 10
+"""Of so many times as many voices as are looked for, the first ones are found soon."""
+
+_SHOWN = (
+    *(_VOICE.id, _VOICE.account_id, _VOICE.title, _VOICE.description, _VOICE.visibility, _VOICE.state),
+    *(_VOICE.failure, _VOICE.tags, _VOICE.languages, _VOICE.cover, _VOICE.cover_type, _VOICE.generate_sample),
+    *(_VOICE.revision, _VOICE.task_count, _VOICE.created_at, _VOICE.updated_at),
+)
+_SAMPLE = SampleRow.__table__.columns
+_ACCOUNT = Account.__table__.columns
+_AUTHOR = select(_ACCOUNT.name).where(_ACCOUNT.id == _VOICE.account_id).scalar_subquery().label("author")
 
 Source = Callable[[], Awaitable[bytes]]
 """Gives the bytes of a file, when it is its turn."""
@@ -61,7 +88,10 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class NewVoice:
-    """A voice to be made. ``texts[i]`` is what is said in ``recordings[i]``; where it is missing, it is heard."""
+    """A voice to be made. ``texts[i]`` is what is said in ``recordings[i]``; where it is missing, it is heard.
+
+    ``enhance`` takes steady noise out of them.
+    """
 
     title: str
     recordings: Sequence[Source]
@@ -210,7 +240,7 @@ class Library:
         try:
             cover: str | None = None
             kept = [
-                await self._prepared(source, f"voices[{number}]", claims)
+                await self._prepared(source, f"voices[{number}]", claims, enhance=new.enhance)
                 for number, source in enumerate(new.recordings)
             ]
             if new.cover is not None:
@@ -227,7 +257,7 @@ class Library:
                 cover_type=cover_type,
                 state="created",
                 tags=_tags(new.tags),
-                languages=[LanguageRow(language=language) for language in languages_of(texts)],
+                languages=languages_of(texts),
                 samples=[
                     SampleRow(number=number, text=text, audio=blob, seconds=seconds, generated=False)
                     for number, ((blob, seconds), text) in enumerate(zip(kept, texts, strict=False))
@@ -258,31 +288,22 @@ class Library:
             for text in texts:
                 _check_text(field, text)
         where = _filters(account, query)
-        popular = (VoiceRow.task_count.desc(), VoiceRow.created_at.desc(), VoiceRow.id.desc())
-        newest = (VoiceRow.created_at.desc(), VoiceRow.id.desc())
+        total = select(func.count()).select_from(VoiceRow.__table__).where(*where)
         start = (query.page_number - 1) * query.page_size
-        # First which ones, if possible from an index alone, and then all about these.
-        total = select(func.count()).select_from(VoiceRow).where(*where)
-        # Where all have to be looked at, they are counted on the way.
-        counted = func.count().over() if len(where) > 1 else total.scalar_subquery()
-        page = (
-            select(VoiceRow.id, counted)
-            .where(*where)
-            .order_by(*(newest if query.sort_by == "created_at" else popular))
-            .offset(start)
-            .limit(query.page_size)
-        )
         async with self._database.reading() as session:
-            rows = list(await session.execute(page))
-            found = rows[0][1] if rows else await session.scalar(total) or 0
-            voices = await self._loaded(session, [row[0] for row in rows])
+            found = await session.scalar(total) or 0
+            if start >= found:
+                return Page(found, (), False)
+            order = _order(query, few=len(where) > 1 and found < _MANY * (start + query.page_size))
+            page = select(_VOICE.id).where(*where).order_by(*order).offset(start).limit(query.page_size)
+            voices = await self._loaded(session, page, order)
         return Page(found, voices, start + len(voices) < found)
 
     async def get(self, account: str, voice: str) -> LibraryVoice:
         """One voice. 404 if there is none, 403 if it is another account's private one."""
         _check_id(voice)
         async with self._database.reading() as session:
-            loaded = await self._loaded(session, [voice])
+            loaded = await self._loaded(session, select(_VOICE.id).where(_VOICE.id == voice))
         if not loaded:
             raise _unknown(voice)
         if loaded[0].visibility == "private" and loaded[0].account != account:
@@ -309,9 +330,7 @@ class Library:
                 if changes.description is not None:
                     row.description = changes.description
                 if changes.tags is not None:
-                    row.tags.clear()
-                    await session.flush()  # the new ones have the numbers of the old ones
-                    row.tags.extend(_tags(changes.tags))
+                    row.tags = _tags(changes.tags)
                 if changes.visibility is not None:
                     row.visibility = changes.visibility
                 if row.visibility == "public" and row.cover is None:
@@ -378,7 +397,9 @@ class Library:
 
     # -- inside ---------------------------------------------------------------------------------------
 
-    async def _prepared(self, source: Source, field: str, claims: list[str]) -> tuple[str, float]:
+    async def _prepared(
+        self, source: Source, field: str, claims: list[str], *, enhance: bool
+    ) -> tuple[str, float]:
         """Prepare a recording and keep it: its blob, and its length in seconds."""
         data = await source()
         if len(data) > MAX_RECORDING_BYTES:
@@ -386,7 +407,7 @@ class Library:
                 f"{field}: got {len(data)} bytes; expected at most {MAX_RECORDING_BYTES}", 413, field=field
             )
         try:
-            flac, seconds = await self.in_thread(lambda: prepared(data))
+            flac, seconds = await self.in_thread(lambda: prepared(data, enhance=enhance))
         except BadRecording as error:
             raise RequestError(f"{field}: {error}", field=field) from None
         blob = await self.keeper.put(flac)
@@ -403,39 +424,40 @@ class Library:
         if owner != account:
             raise _not_yours(voice)
 
-    async def _loaded(self, session: AsyncSession, ids: Sequence[str]) -> tuple[LibraryVoice, ...]:
-        """The voices of these ids that there are, in this order."""
-        if not ids:
-            return ()
-        tags, languages = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+    async def _loaded(
+        self, session: AsyncSession, chosen: Select[str], order: Sequence[ColumnElement[Any]] = ()
+    ) -> tuple[LibraryVoice, ...]:
+        """The voices whose ids were chosen."""
+        page = chosen.subquery()
+        rows = (
+            await session.execute(
+                select(*_SHOWN, _AUTHOR).join(page, page.c.id == _VOICE.id).order_by(*order)
+            )
+        ).all()
         samples = defaultdict[str, list[Sample]](list)
-        for voice, tag in await session.execute(
-            select(TagRow.voice_id, TagRow.tag).where(TagRow.voice_id.in_(ids)).order_by(TagRow.number)
-        ):
-            tags[voice].append(tag)
-        for voice, language in await session.execute(
-            select(LanguageRow.voice_id, LanguageRow.language)
-            .where(LanguageRow.voice_id.in_(ids))
-            .order_by(LanguageRow.language)
-        ):
-            languages[voice].append(language)
-        for row in await session.execute(
-            select(*SampleRow.__table__.columns).where(SampleRow.voice_id.in_(ids)).order_by(SampleRow.number)
-        ):
-            sample = Sample(row.number, row.text, row.seconds, row.audio, row.generated)
-            samples[row.voice_id].append(sample)
-        loaded = {
-            row.id: LibraryVoice(
+        if rows:
+            ids = [row.id for row in rows]
+            for voice, number, text, seconds, blob, generated in await session.execute(
+                select(
+                    *(_SAMPLE.voice_id, _SAMPLE.number, _SAMPLE.text, _SAMPLE.seconds),
+                    *(_SAMPLE.audio, _SAMPLE.generated),
+                )
+                .where(_one_of(session, _SAMPLE.voice_id, ids))
+                .order_by(_SAMPLE.voice_id, _SAMPLE.number)
+            ):
+                samples[voice].append(Sample(number, text, seconds, blob, generated))
+        return tuple(
+            LibraryVoice(
                 id=row.id,
                 account=row.account_id,
-                author=row.name,
+                author=row.author,
                 title=row.title,
                 description=row.description,
                 visibility=row.visibility,
                 state=row.state,
                 failure=row.failure,
-                tags=tuple(tags[row.id]),
-                languages=tuple(languages[row.id]),
+                tags=row.tags,
+                languages=row.languages,
                 samples=tuple(samples[row.id]),
                 cover=row.cover,
                 cover_type=row.cover_type,
@@ -445,13 +467,8 @@ class Library:
                 created_at=row.created_at,
                 updated_at=row.updated_at,
             )
-            for row in await session.execute(
-                select(*VoiceRow.__table__.columns, Account.name)
-                .join(Account, Account.id == VoiceRow.account_id)
-                .where(VoiceRow.id.in_(ids))
-            )
-        }
-        return tuple(loaded[voice] for voice in ids if voice in loaded)
+            for row in rows
+        )
 
 
 def languages_of(texts: Iterable[str]) -> tuple[str, ...]:
@@ -460,29 +477,57 @@ def languages_of(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _filters(account: str, query: Query) -> list[ColumnElement[bool]]:
-    mine = VoiceRow.account_id == account
-    ready = and_(VoiceRow.visibility == "public", VoiceRow.state == "trained")
+    mine = _VOICE.account_id == account
+    ready = and_(_VOICE.visibility == "public", _VOICE.state == "trained")
     # As a case, lest SQLite looks for these two one after the other, and then sorts all that it has found.
     seen = case((mine, 1), (ready, 1), else_=0) == 1
     where: list[ColumnElement[bool]] = [mine if query.mine else seen]
     if query.author is not None and not query.mine:
-        where.append(VoiceRow.account_id == query.author)
+        where.append(_VOICE.account_id == query.author)
     if query.visibility is not None:
-        where.append(VoiceRow.visibility == query.visibility)
+        where.append(_VOICE.visibility == query.visibility)
     if query.title:
-        where.append(VoiceRow.folded_title.contains(_folded(query.title), autoescape=True))
-    for tag in query.tags:
-        where.append(VoiceRow.id.in_(select(TagRow.voice_id).where(TagRow.tag == tag)))
-    if query.languages:
-        spoken = select(LanguageRow.voice_id).where(LanguageRow.language.in_(query.languages))
-        where.append(VoiceRow.id.in_(spoken))
+        where.append(_within(_VOICE.folded_title, _folded(query.title)))
     if query.title_languages:
-        where.append(VoiceRow.title_language.in_(query.title_languages))
+        where.append(_VOICE.title_language.in_(query.title_languages))
+    if query.languages:
+        known = sorted(LANGUAGES.intersection(query.languages))
+        where.append(or_(false(), *(_within(_VOICE.languages, Texts.line(language)) for language in known)))
+    where += [_within(_VOICE.tags, Texts.line(tag)) for tag in dict.fromkeys(query.tags)]
     return where
 
 
+def _order(query: Query, *, few: bool) -> list[ColumnElement[Any]]:
+    """In which order voices come, the last one made first among equals.
+
+    An index has them in this order, so that a page is complete soon if many of the voices are to be found. Of
+    ``few`` it is quicker to find them all and sort them. SQLite cannot know which it is: then no index has the
+    first of these.
+    """
+    columns = [_VOICE.created_at, _VOICE.id]
+    if query.sort_by != "created_at":
+        columns.insert(0, _VOICE.task_count)
+    first = func.coalesce(columns[0], columns[0]) if few else columns[0]
+    return [column.desc() for column in (first, *columns[1:])]
+
+
+def _within(column: ColumnElement[Any], part: str) -> Within:
+    return Within(column, literal(part, Text))
+
+
+def _one_of(session: AsyncSession, column: ColumnElement[str], texts: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a column's text is one of these: for PostgreSQL one parameter, which is half the time of many."""
+    if session.get_bind().dialect.name == "postgresql":
+        return column == any_(literal(texts, ARRAY(String)))
+    return column.in_(texts)
+
+
 async def _found(session: AsyncSession, voice: str) -> VoiceRow:
-    row = (await session.scalars(select(VoiceRow).options(*_PARTS).where(VoiceRow.id == voice))).first()
+    row = (
+        await session.scalars(
+            select(VoiceRow).options(selectinload(VoiceRow.samples)).where(VoiceRow.id == voice)
+        )
+    ).first()
     if row is None:
         raise _unknown(voice)
     return row
@@ -498,8 +543,8 @@ def _title(title: str) -> dict[str, str]:
     return {"title": title, "folded_title": _folded(title), "title_language": language_of(title) or ""}
 
 
-def _tags(tags: Sequence[str]) -> list[TagRow]:
-    return [TagRow(number=number, tag=tag) for number, tag in enumerate(dict.fromkeys(tags))]
+def _tags(tags: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(tags))
 
 
 def _check_words(title: str | None, description: str | None, tags: Sequence[str] | None) -> None:
@@ -537,9 +582,10 @@ def _check_cover(cover: bytes | None) -> str | None:
             413,
             field="cover_image",
         )
-    if (kind := picture_type(cover)) is None:
-        raise RequestError("cover_image: expected a picture as PNG, JPEG or WebP", field="cover_image")
-    return kind
+    try:
+        return picture_type(cover)
+    except BadPicture as error:
+        raise RequestError(f"cover_image: {error}", field="cover_image") from None
 
 
 def _no_cover() -> RequestError:

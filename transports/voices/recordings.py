@@ -7,9 +7,9 @@ from engine.voices import prepare
 from engine.voices.recording import RATE
 
 
-def prepared(data: bytes) -> tuple[bytes, float]:
+def prepared(data: bytes, *, enhance: bool) -> tuple[bytes, float]:
     """A stranger's recording as we keep it, and its length in seconds. Blocks; raises BadRecording."""
-    recording = prepare(data)
+    recording = prepare(data, enhance=enhance)
     return flac(recording.pcm, RATE), recording.seconds
 
 

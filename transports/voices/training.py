@@ -11,7 +11,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 import numpy as np
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import or_, select, update
 
 from engine import Engine, EngineStopped, Overloaded, Segment, SpeechError, StreamOptions
 from engine.speech import Pcm
@@ -20,7 +20,7 @@ from transports.store import BlobMissing, Blobs, Database, StoreError, now
 from transports.voices.languages import language_of
 from transports.voices.library import Library, LibraryVoice, languages_of
 from transports.voices.recordings import flac
-from transports.voices.tables import LanguageRow, SampleRow, VoiceRow
+from transports.voices.tables import SampleRow, VoiceRow
 
 LEASE = timedelta(seconds=60)
 """Who trains a voice and has not been heard of for so long is dead."""
@@ -216,8 +216,7 @@ class Trainer:
                 for sample in voice.samples:
                     of_it = SampleRow.voice_id == voice.id, SampleRow.number == sample.number
                     await session.execute(update(SampleRow).where(*of_it).values(text=sample.text))
-                await session.execute(delete(LanguageRow).where(LanguageRow.voice_id == voice.id))
-                session.add_all(LanguageRow(voice_id=voice.id, language=name) for name in voice.languages)
+                row.languages = voice.languages
                 if generated is not None:
                     text, blob, seconds = generated
                     session.add(

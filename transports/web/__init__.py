@@ -1,4 +1,4 @@
-"""The demo page: type, choose a voice, hear it speak over the real protocol."""
+"""The demo page: type and hear it speak, or talk with it, over the real protocols."""
 
 from transports.web.page import router
 

@@ -1,4 +1,4 @@
-"""Serves the demo page at ``/``, its files under ``/web/``, and the voices that it offers."""
+"""Serves the demo page at ``/``, its files under ``/web/``, and what it shows of voices and the agent."""
 
 import mimetypes
 from pathlib import Path
@@ -23,7 +23,7 @@ mimetypes.add_type("text/javascript", ".js")
 _SECURITY = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(self)",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
@@ -52,6 +52,13 @@ async def voices(request: Request) -> JSONResponse:
         {"id": voice.id, "name": voice.name, "description": voice.description} for voice in info.voices
     ]
     return JSONResponse({"model": info.name, "default": info.default_voice, "voices": listed})
+
+
+@router.get("/web/agent")
+async def agent(request: Request) -> JSONResponse:
+    """What agents think with, how many conversations there are, and how many there may be."""
+    agents = services_of(request).agents
+    return JSONResponse({"mind": agents.mind_name, "open": agents.open, "max": agents.settings.max_agents})
 
 
 async def _file(folder: str, path: str, request: Request) -> Response:

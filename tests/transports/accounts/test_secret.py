@@ -1,8 +1,10 @@
 import hmac
+import logging
 import re
 
 import pytest
 
+from transports.accounts.auth import HideKeys
 from transports.accounts.secret import digest, key_id, matches, new_key
 
 
@@ -27,6 +29,34 @@ def test_other_texts_are_no_keys(text: str) -> None:
 @pytest.mark.parametrize("end", ["\n", " ", "x"])
 def test_nothing_follows_a_key(end: str) -> None:
     assert key_id(new_key().text + end) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "< authorization: Bearer {key}",
+        "< Authorization:   bearer   {key}",
+        "< authorization: Basic {key}",
+        "< Authorization: {key}",
+        '127.0.0.1 - "GET /v1/tts/live?token={key} HTTP/1.1" 101',
+        '127.0.0.1 - "GET /v1/tts/live?a=b&tok%65n={key} HTTP/1.1" 101',
+        "< sec-websocket-protocol: parrotfish, parrotfish.key.{key}",
+        "anything with {key} in it",
+    ],
+)
+def test_the_log_has_no_key_wherever_it_stands(line: str) -> None:
+    key = new_key().text
+    record = logging.LogRecord("uvicorn.error", logging.DEBUG, "", 0, "%s", (line.format(key=key),), None)
+    assert HideKeys().filter(record)
+    assert key.rpartition("_")[2] not in record.getMessage()
+    assert "***" in record.getMessage()
+
+
+@pytest.mark.parametrize("credentials", ["Basic dXNlcjpwYXNz", "Digest dXNlcjpwYXNz, x=y", "dXNlcjpwYXNz"])
+def test_nor_has_it_credentials_that_are_not_ours(credentials: str) -> None:
+    record = logging.LogRecord("uvicorn", logging.DEBUG, "", 0, f"< authorization: {credentials}", (), None)
+    HideKeys().filter(record)
+    assert "dXNlcjpwYXNz" not in record.getMessage()
 
 
 def test_comparing_takes_as_long_whatever_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:

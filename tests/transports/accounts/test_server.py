@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from engine import EngineConfig
 from tests.transports.conftest import Running, run_server
-from transports.accounts import Keyring, Limits
+from transports.accounts import Keyring, Limits, accounts
 from transports.accounts.accounts import CACHE_SECONDS
 from transports.accounts.admission import BLOCK_UNITS
 from transports.accounts.wallet import ENDLESS
@@ -220,6 +220,25 @@ async def test_a_key_that_is_revoked_is_void_within_seconds_on_open_sockets_too(
     assert CACHE_SECONDS < 5
 
 
+async def test_a_key_that_is_revoked_ends_the_utterance_that_is_open(
+    keyed: Running, make: Make, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "CACHE_SECONDS", 0.0)
+    key = await make()
+    async with live(keyed, key) as socket:
+        await send(socket, START, {"event": "text", "text": TEXT}, "flush")
+        await socket.recv()
+        await keyring.revoke(id_of(key))
+        await send(socket, {"event": "text", "text": TEXT})
+        while (event := ormsgpack.unpackb(await socket.recv()))["event"] == "audio":
+            pass
+        assert "revoked" in event["error"]
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await socket.recv()
+        assert socket.close_code == 1008
+
+
 async def test_no_secret_reaches_a_log(
     keyed: Running, http: httpx.AsyncClient, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -289,6 +308,20 @@ async def test_too_many_requests_at_once(keyed: Running, http: httpx.AsyncClient
         assert await until_finish(socket) == [{"event": "finish", "reason": "stop"}]
 
 
+async def test_who_is_not_let_in_has_no_recording_looked_at(keyed: Running, make: Make) -> None:
+    """A live start with what is no recording: the first is told so, the second that it is one too many."""
+    key = await make(limits=Limits(requests_per_minute=1))
+    start = {"event": "start", "request": {"text": "", "references": [{"audio": b"no audio", "text": "x"}]}}
+    async with live(keyed, key) as socket:
+        await send(socket, start)
+        log, finish = await until_finish(socket)
+        assert "audio" in log["message"]
+        await send(socket, start)
+        error, _, finish = await until_finish(socket)
+        assert "1 requests a minute" in error["error"]
+        assert finish == {"event": "finish", "reason": "error"}
+
+
 async def test_who_interrupts_may_go_on_at_once(keyed: Running, make: Make) -> None:
     """What was cancelled, or had its socket closed, a moment ago is in nobody's way."""
     key = await make(limits=Limits(max_concurrency=1))
@@ -333,6 +366,35 @@ async def test_out_of_credit_is_402_before_anything_is_said(
     await keyring.add_credit(id_of(key), COST)
     assert (await http.post("/v1/tts", json={"text": TEXT}, headers=bearer(key))).status_code == 200
     assert await credit(http, key) == 0
+
+
+@pytest.mark.parametrize("path", ["/v1/tts", "/fish/tts", "/api/v1/fish-audio/tts"])
+async def test_recordings_are_looked_at_only_for_who_is_let_in(
+    http: httpx.AsyncClient, make: Make, path: str
+) -> None:
+    """What cannot be decoded is told by then, and costs nothing."""
+    body = {"text": TEXT, "format": "mp3", "references": [{"audio": "AAAA", "text": ""}]}
+    rich, poor = await make(credit=Decimal(1)), await make(credit=Decimal(0))
+    slow = await make(limits=Limits(requests_per_minute=1))
+    await http.post("/v1/tts", headers=bearer(slow), json={"text": "Hi."})
+    answers = [await http.post(path, headers=bearer(key), json=body) for key in (rich, poor, slow)]
+    assert [answer.status_code for answer in answers] == [400, 402, 429]
+    assert "references[0].audio: the recording cannot be read" in answers[0].text
+    assert await credit(http, rich) == 1
+
+
+async def test_a_file_that_cannot_be_kept_costs_nothing(
+    http: httpx.AsyncClient, make: Make, data: Path
+) -> None:
+    key = await make(credit=Decimal(1))
+    body = {"text": TEXT, "format": "mp3"}
+    parts, away = data / "results" / "parts", data / "results" / "away"
+    parts.rename(away)  # as if the disk were gone
+    assert (await http.post("/fish/tts", json=body, headers=bearer(key))).status_code == 503
+    away.rename(parts)
+    await becomes(http, key, Decimal(1))
+    assert (await http.post("/fish/tts", json=body, headers=bearer(key))).status_code == 200
+    assert await credit(http, key) == 1 - COST
 
 
 async def test_a_live_stream_holds_a_block_and_pays_for_what_it_said(

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
-from engine.audio import decode
+from engine.audio import decode, decode_g711
 from tests.hearing import transcribe, word_error_rate
 from tests.transports.cli.process import ROOT, read_rest, read_some, run, started
 from transports.cli import main
@@ -63,6 +63,14 @@ def test_suffix_format_and_bitrate_decide_what_is_written(tmp_path, served, name
     pcm, rate = decode(path)
     assert 3 < len(pcm) / rate < 12
     assert kbps[0] * 0.95 <= path.stat().st_size * 8 / 1000 / (len(pcm) / rate) <= kbps[1] * 1.05
+
+
+@pytest.mark.parametrize(("name", "law"), [("x.ul", "mulaw"), ("x.al", "alaw")])
+def test_a_prompt_for_a_telephone_is_written(tmp_path, served, name, law):
+    path = tmp_path / name
+    result = CliRunner().invoke(main, ["say", "--url", served.url, SENTENCE, "-o", str(path)])
+    assert (result.exit_code, result.output) == (0, "")
+    assert words_wrong(decode_g711(path.read_bytes(), law), 8000) < 0.15
 
 
 def test_voice_speed_and_volume_are_heard(tmp_path, served):

@@ -2,15 +2,18 @@
 
 import asyncio
 import base64
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import numpy as np
 import orjson
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from engine.audio import decode
 from tests.hearing import transcribe, word_error_rate
+from tests.tones import ToneModel
 from tests.transports.conftest import Running, run_server
 from tests.transports.fish.live_client import SDK_START, LiveClient
 from tests.transports.fish.sentences import HELD
@@ -68,6 +71,43 @@ async def test_an_error_of_one_context_leaves_the_others_alone(server: Running) 
             if event["event"] == "finish":
                 finishes[event["context"]] = event["reason"]
     assert finishes == {"bad": "error", "never opened": "error", "good": "stop"}
+
+
+@pytest.fixture(scope="module")
+def toned() -> Iterator[Running]:
+    """A server whose model cannot speak whatever is unspeakable."""
+    yield from run_server(Settings(port=0), ToneModel)
+
+
+@pytest.mark.parametrize("context", ["bad", None])
+async def test_what_cannot_be_spoken_ends_its_context_alone(toned: Running, context: str | None) -> None:
+    named = {"context": context} if context else {}
+    async with LiveClient(toned.live) as client:
+        await client.send("start", request=PCM, context="good")
+        await client.send("start", request=PCM, **named)
+        await client.send("text", text="unspeakable", **named)
+        await client.send("stop", **named)
+        assert await client.finish() == "error"
+        await client.send("start", request=PCM, **named)  # the socket is still good for it
+        await client.send("text", text="hello", **named)
+        await client.send("stop", **named)
+        assert await client.finish() == "stop"
+        await client.send("text", text="hello", context="good")
+        await client.send("stop", context="good")
+        assert await client.finish() == "stop"
+
+
+async def test_the_only_utterance_of_a_socket_takes_it_along(toned: Running) -> None:
+    """Who names no context may have opened it for a whole call, and has to be told that nothing is open."""
+    async with LiveClient(toned.live) as client:
+        await client.start(format="pcm")
+        await client.send("text", text="unspeakable")
+        await client.send("flush")
+        assert await client.finish() == "error"
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.event()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1011
 
 
 @pytest.mark.parametrize("context", ["", 5, "x" * 101, ["a"]])
@@ -266,6 +306,18 @@ def test_timestamps_and_bad_requests(server: Running) -> None:
 
 
 # -- what it sounds like ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("latency", "whole"), [("normal", True), ("balanced", False), ("low", False)])
+def test_who_asks_for_prosody_hears_whole_sentences_from_the_first_on(
+    server: Running, latency: str, whole: bool
+) -> None:
+    first = "When the rain had stopped, the children went out into the garden to play with the dog."
+    body = {"text": f"{first} It was wet.", "latency": latency, "format": "pcm"}
+    response = httpx.post(f"{server.url}/v1/tts/stream/with-timestamp", json=body, timeout=60)
+    events = [orjson.loads(line[6:]) for line in response.text.split("\n") if line]
+    assert (events[0]["content"] == first) is whole
+    assert first.startswith(events[0]["content"])
 
 
 async def test_a_streamed_text_is_as_long_as_the_same_in_one_piece(server: Running) -> None:

@@ -1,6 +1,7 @@
 """A model of S2-Pro's family behind the real wires. Its weights are random: it says noise, made as speech is."""
 
 import threading
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,7 @@ from fishaudio import FishAudio
 from fishaudio.types import FlushEvent, TTSConfig
 
 from engine import EngineConfig, Segment, SpeechModel, StreamId, StreamOptions
-from engine.audio import decode, loudness
+from engine.audio import AudioStream, decode, loudness, output_format
 from engine.models.dual_ar import DualAROptions, load_dual_ar
 from tests.transports.conftest import Running, run_server
 from tests.transports.fish.live_client import LiveClient
@@ -240,10 +241,39 @@ def test_an_error_after_some_speech_breaks_the_body_off(babbling: Running) -> No
         post(babbling, format="pcm", max_new_tokens=5)
 
 
-def test_an_error_before_any_speech_is_an_answer(babbling: Running) -> None:
-    response = post(babbling, reference_id=["low", "high"] * 16)
-    assert response.status_code == 500
+def test_voices_that_leave_no_room_for_speech_are_the_callers_to_change(babbling: Running) -> None:
+    several = ["low", "high"] * 16
+    response = post(babbling, reference_id=several)
+    assert response.status_code == 400
+    assert response.json()["message"].startswith("reference_id: the voice")
     assert "use shorter recordings" in response.json()["message"]
+
+
+@pytest.mark.parametrize("seconds", [40, 60])
+def test_a_recording_that_leaves_no_room_for_speech_is_refused_by_name(
+    babbling: Running, seconds: int
+) -> None:
+    """It would be short enough for a model of a larger context."""
+    stream = AudioStream(24_000, output_format("opus"))
+    tone = 0.3 * np.sign(np.sin(2 * np.pi * 150 * np.arange(seconds * 24_000) / 24_000))
+    audio = stream.write(tone.astype(np.float32)) + stream.finish()
+    response = post(babbling, references=[{"audio": b64encode(audio).decode(), "text": "Long."}])
+    assert response.status_code == 400, response.text
+    assert response.json()["message"].startswith("references: the voice")
+    assert "use shorter recordings" in response.json()["message"]
+
+
+async def test_live_such_voices_end_the_utterance_only(babbling: Running) -> None:
+    async with LiveClient(babbling.live) as live:
+        await live.start(reference_id=["low", "high"] * 16)
+        await live.send("text", text=TEXT)
+        await live.send("stop")
+        assert await live.finish() == "error"
+        assert any("use shorter recordings" in log for log in live.logs)
+        await live.start(format="wav", reference_id="low")
+        await live.send("text", text=TEXT)
+        await live.send("stop")
+        assert await live.finish() == "stop"
 
 
 def test_a_voice_that_is_not_there_is_named_with_those_that_are(babbling: Running) -> None:

@@ -9,7 +9,7 @@ import orjson
 import ormsgpack
 import pytest
 
-from engine.audio import decode, loudness
+from engine.audio import decode, decode_g711, loudness
 from tests.hearing import transcribe, word_error_rate
 from tests.transports.conftest import Running
 from tests.transports.fish.sentences import HELD
@@ -37,7 +37,14 @@ def speech(server: Running, **fields: Any) -> np.ndarray:  # type: ignore[type-a
 @pytest.mark.parametrize("kind", ["application/json", "application/msgpack"])
 @pytest.mark.parametrize(
     ("format_", "mime"),
-    [("mp3", "audio/mpeg"), ("opus", "audio/ogg"), ("wav", "audio/wav"), ("pcm", "audio/pcm")],
+    [
+        ("mp3", "audio/mpeg"),
+        ("opus", "audio/ogg"),
+        ("wav", "audio/wav"),
+        ("pcm", "audio/pcm"),
+        ("mulaw", "audio/basic"),
+        ("alaw", "audio/x-alaw-basic"),
+    ],
 )
 def test_formats_and_bodies(server: Running, kind: str, format_: str, mime: str) -> None:
     response = post(server, {"text": TEXT, "format": format_}, kind)
@@ -45,6 +52,8 @@ def test_formats_and_bodies(server: Running, kind: str, format_: str, mime: str)
     assert response.headers["content-type"] == mime
     if format_ == "pcm":
         audio, rate = np.frombuffer(response.content, "<i2").astype(np.float32) / 32768, 44100
+    elif format_ in ("mulaw", "alaw"):
+        audio, rate = decode_g711(response.content, format_), 8000
     else:
         audio, rate = decode(response.content)
     assert word_error_rate(TEXT, transcribe(audio, rate)) <= 0.15
@@ -202,6 +211,8 @@ def test_text_without_words_is_a_short_silence(server: Running, text: str, forma
 
 
 def test_the_api_describes_itself(server: Running) -> None:
-    paths = httpx.get(f"{server.url}/openapi.json").json()["paths"]
-    body = paths["/v1/tts"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    described = httpx.get(f"{server.url}/openapi.json").json()
+    paths = described["paths"]
+    schema = paths["/v1/tts"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    body = described["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     assert body["properties"]["chunk_length"]["maximum"] == 300

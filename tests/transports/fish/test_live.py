@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from engine.audio import decode
+from engine.audio import Law, decode, decode_g711
 from tests.hearing import transcribe, word_error_rate
 from tests.tones import ToneModel
 from tests.transports.conftest import Running, run_server
@@ -64,6 +64,16 @@ async def test_after_finish_the_socket_takes_another_start(server: Running) -> N
             data = b"".join(client.heard)
             assert data.startswith(magic)
             assert 0.5 < len(decode(data)[0]) / decode(data)[1] < 3
+
+
+@pytest.mark.parametrize("law", ["mulaw", "alaw"])
+async def test_a_telephones_audio_is_understood(server: Running, law: Law) -> None:
+    async with LiveClient(server.live) as client:
+        await client.start(format=law, text=SENTENCE)
+        await client.send("stop")
+        assert await client.finish() == "stop"
+        heard = decode_g711(b"".join(client.heard), law)
+        assert word_error_rate(SENTENCE, transcribe(heard, 8000)) <= 0.15
 
 
 async def test_flush_speaks_at_once_what_no_sentence_ends(server: Running) -> None:

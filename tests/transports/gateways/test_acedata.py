@@ -43,6 +43,25 @@ def test_the_answer_is_where_the_audio_is(gateway: Gateway, format_: str) -> Non
     assert word_error_rate(TEXT, heard) <= 0.15
 
 
+def test_the_rates_of_the_document(gateway: Gateway) -> None:
+    lengths = []
+    with gateway.client() as client:
+        for rate in (16_000, 22_050, 44_100):
+            body = {"text": "hi", "format": "pcm", "sample_rate": rate}
+            audio = fetched(client.post("/fish/tts", json=body).json()["audio_url"])
+            lengths.append(len(audio.content) / 2 / rate)
+    assert max(lengths) - min(lengths) < 0.05
+
+
+def test_a_text_that_nobody_will_speak_is_refused_at_once(gateway: Gateway, listener: Listener) -> None:
+    with gateway.client() as client:
+        body = {"text": "x" * 1_000_001, "format": "mp3", "callback_url": listener.url}
+        refused = client.post("/fish/tts", json=body)
+    assert refused.status_code == 413
+    assert "text: got 1000001 characters" in refused.json()["error"]["message"]
+    assert listener.got == []
+
+
 def test_later_to_a_callback_with_the_same_task(gateway: Gateway, listener: Listener) -> None:
     with gateway.client() as client:
         body = {"text": TEXT, "format": "mp3", "callback_url": listener.url}

@@ -55,6 +55,22 @@ def test_speech(gateway: Gateway, kind: str) -> None:
     assert word_error_rate("Hello! Welcome to Fish Audio.", transcribe(*decode(response.content))) <= 0.35
 
 
+def test_prosody_may_be_written_as_its_table_says(gateway: Gateway) -> None:
+    lengths = []
+    with gateway.client() as client:
+        for speed in ("1.0", "2.0"):
+            prosody = {"speed": speed, "normalize_loudness": "true"}
+            body = {"text": TEXT, "format": "wav", "prosody": prosody}
+            response = client.post(path("/v1/tts"), json=body)
+            assert response.status_code == 200, response.text
+            lengths.append(len(decode(response.content)[0]))
+        assert lengths[1] < 0.7 * lengths[0]
+        for wrong in ({"speed": "fast"}, {"speed": "nan"}, {"speed": "9"}, {"normalize_loudness": "perhaps"}):
+            response = client.post(path("/v1/tts"), json={"text": TEXT, "prosody": wrong})
+            assert response.status_code == 400
+            assert f"prosody.{next(iter(wrong))}: got" in response.json()["message"]
+
+
 def spoken(client: httpx.Client) -> bytes:
     return client.post(path("/v1/tts"), json={"text": TEXT, "format": "wav"}).content
 

@@ -4,12 +4,15 @@ from base64 import b64encode
 from typing import Any
 
 import httpx
+import orjson
 import ormsgpack
 import pytest
 
 from engine.audio import decode
 from tests.hearing import transcribe, word_error_rate
 from tests.transports.gateways.conftest import TEXT, Gateway, recording
+from transports.errors import Failure
+from transports.gateways.yuntts import tell
 
 BASE = "/api/v1/fish-audio"
 CREATED = set(
@@ -81,6 +84,8 @@ def test_several_speakers_and_recordings(gateway: Gateway) -> None:
         ({"text": "Hello", "reference_id": "heart", "format": "ogg"}, {}, (400, "invalid_format")),
         ({"text": "Hello", "reference_id": "nobody"}, {}, (404, "model_not_found")),
         ({"text": "Hello", "reference_id": "heart", "top_p": 2}, {}, (400, "invalid_params")),
+        ({"text": 5, "reference_id": "heart"}, {}, (400, "invalid_params")),
+        ({"text": "x" * 1_000_001, "reference_id": "heart"}, {}, (413, "invalid_params")),
     ],
 )
 def test_codes(gateway: Gateway, body: Any, headers: Any, code: tuple[int, str]) -> None:
@@ -95,6 +100,13 @@ def test_who_may_not(gateway: Gateway) -> None:
     with gateway.client("poor") as client:
         assert told(client.post(f"{BASE}/tts", json=body)) == (402, "insufficient_balance")
         assert told(client.get(f"{BASE}/tts")) == (405, "method_not_allowed")
+
+
+def test_a_voice_that_is_not_ready_yet_is_not_gone() -> None:
+    waiting = Failure("reference_id: 'x' is still being trained", 503, {"Retry-After": "5"}, "reference_id")
+    answer = tell(waiting)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert orjson.loads(answer.body)["code"] == "internal_error"
 
 
 def made(client: httpx.Client, **data: str) -> httpx.Response:
@@ -143,6 +155,11 @@ def test_what_cannot_become_a_voice(gateway: Gateway) -> None:
         assert created({}, recording()) == (400, "missing_title")
         assert created(title) == (400, "missing_audio")
         assert created(title, *[b"x"] * 11) == (400, "too_many_files")
+        assert created(title, *[b"x"] * 30) == (400, "too_many_files")
+        assert created({"title": " "}, recording()) == (400, "missing_title")
+        assert created({"title": "x" * 300}, recording()) == (400, "invalid_params")
+        picture = {"cover_image": b"<svg></svg>", "voices": recording()}
+        assert told(client.post(f"{BASE}/model", data=title, files=picture)) == (400, "invalid_params")
         assert created(title, b"<svg></svg>") == (400, "invalid_audio_type")
         assert created(title, b"x" * (20 * 1024 * 1024 + 1)) == (400, "audio_too_large")
         assert created({**title, "visibility": "public"}, recording()) == (400, "missing_cover_image")

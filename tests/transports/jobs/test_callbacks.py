@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,14 +13,17 @@ import pytest
 
 from transports.errors import RequestError
 from transports.jobs import callbacks as module
-from transports.jobs.callbacks import CallbackFailed, Callbacks, is_public
+from transports.jobs.callbacks import CallbackFailed, Callbacks, is_public, own
+
+REAL = socket.getaddrinfo
 
 
 @pytest.mark.parametrize(
     "address",
     "127.0.0.1 10.1.1.1 172.16.0.1 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1 255.255.255.255 "
     "192.0.2.1 ::1 :: ::ffff:127.0.0.1 ::ffff:10.0.0.1 64:ff9b::7f00:1 2002:7f00:1:: fe80::1 fc00::1 fec0::1 "
-    "ff02::1 2001::1 2001:db8::1".split(),
+    "ff02::1 2001::1 2001:db8::1 ::7f00:1 ::8.8.8.8 ::ffff:0:127.0.0.1 64:ff9b:1::7f00:1 3fff::1 5f00::1 4000::1 "
+    "e000::1 200::1".split(),
 )
 def test_addresses_that_are_not_everybodys(address: str) -> None:
     assert not is_public(ipaddress.ip_address(address))
@@ -67,15 +71,50 @@ async def test_public_ones_and_with_leave_private_ones_are_not() -> None:
     await Callbacks(allow_private=True).check("http://127.0.0.1:1/")
 
 
+async def test_what_is_this_machines_own_is_not_everybodys() -> None:
+    """A public address of its own leads past the firewall before it."""
+    assert own(ipaddress.ip_address("127.0.0.1"))
+    assert not own(ipaddress.ip_address("8.8.8.8"))
+    assert not own(ipaddress.ip_address("2606:4700::1111"))
+
+
+async def test_a_callback_to_this_machines_own_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "is_public", lambda _: True)  # as if that of the loopback were
+    with pytest.raises(RequestError, match="everybody can reach"):
+        await Callbacks().check("http://127.0.0.1/")
+
+
+async def test_names_that_nobody_answers_for_hold_up_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = threading.Event()
+
+    def silent(*_: Any, **__: Any) -> list[Any]:
+        free.wait(60)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    monkeypatch.setattr(module, "RESOLVE_SECONDS", 60.0)
+    asking = [asyncio.create_task(Callbacks().check("http://hooks.example/")) for _ in range(50)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        assert await asyncio.to_thread(lambda: "a thread") == "a thread"
+        assert not any(task.done() for task in asking)
+    free.set()
+    assert all(
+        isinstance(error, RequestError) for error in await asyncio.gather(*asking, return_exceptions=True)
+    )
+
+
 class Names:
     """A resolver whose every answer is another one, as that of somebody who rebinds a name."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
         self.asked = 0
         self._answers = list(answers)
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", self.look_up, raising=False)
+        monkeypatch.setattr(socket, "getaddrinfo", self.look_up)
 
-    async def look_up(self, host: str, port: int | None, **_: Any) -> list[Any]:
+    def look_up(self, host: str, port: int | None, *_: Any, **__: Any) -> list[Any]:
+        if host[0].isdigit():  # the connection that is made
+            return REAL(host, port, *_, **__)
         self.asked += 1
         kinds = {True: socket.AF_INET6, False: socket.AF_INET}
         return [

@@ -15,6 +15,7 @@ from engine import EngineConfig
 from engine.audio import decode
 from tests.transports.conftest import run_server
 from tests.transports.listener import Listener, listening
+from tests.transports.voices.recordings import SENTENCE, recording
 from transports.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +28,7 @@ from engine.models.hibari import HibariModel
 from transports.server import Server
 from transports.settings import Settings
 
-settings = Settings(port=0, engine=EngineConfig(max_streams=4), data=Path(sys.argv[1]), asr=None, max_text=2000,
+settings = Settings(port=0, engine=EngineConfig(max_streams=4), data=Path(sys.argv[1]), asr=None,
     private_callbacks=True, job_lease_seconds={lease}, database_url=sys.argv[2] or None)
 server = Server(settings, HibariModel, lambda _: print(port, flush=True))
 listener = server.bind()
@@ -70,11 +71,14 @@ def until(met: Any) -> None:
 
 
 def test_after_a_kill_every_job_ends_once(tmp_path: Path, db_url: str) -> None:
-    # One long enough to be in the middle of, some behind it, and one that cannot end well.
-    texts = ["This is a sentence of a long story. " * 15, "Short.", "Shorter.", "Shortest.", "x" * 2001]
+    # One long enough to be in the middle of, some behind it, and one that cannot end well: its voice goes.
+    texts = ["This is a sentence of a long story. " * 15, "Short.", "Shorter.", "Shortest."]
     with listening() as listener:
         with served(tmp_path, db_url) as (url, process):
+            voice = new_voice(url)
             ids = [promised(url, text, listener) for text in texts]
+            ids.append(promised(url, "Never to be heard.", listener, reference_id=voice))
+            assert httpx.delete(f"{url}/model/{voice}").is_success
             until(lambda: any("response" in task for task in tasks(url, ids).values()))
             process.kill()
             process.wait()
@@ -120,8 +124,16 @@ def test_a_server_that_is_stopped_leaves_its_jobs_to_the_next(tmp_path: Path) ->
         assert sorted(body["task_id"] for body in listener.got) == sorted(ids)
 
 
-def promised(url: str, text: str, listener: Listener) -> str:
-    body = {"text": text, "format": "mp3", "callback_url": listener.url}
+def new_voice(url: str) -> str:
+    """The id of one that is trained."""
+    files = {"voices": ("a.wav", recording("wav", "walter"))}
+    made = httpx.post(f"{url}/model", data={"title": "Walter", "texts": [SENTENCE]}, files=files).json()
+    until(lambda: httpx.get(f"{url}/model/{made['_id']}").json()["state"] == "trained")
+    return str(made["_id"])
+
+
+def promised(url: str, text: str, listener: Listener, **more: str) -> str:
+    body = {"text": text, "format": "mp3", "callback_url": listener.url, **more}
     task: str = httpx.post(f"{url}/fish/tts", json=body).json()["task_id"]
     return task
 

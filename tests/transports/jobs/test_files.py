@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
@@ -105,6 +106,41 @@ async def test_what_has_expired_is_deleted(files: Files, either: Database, tmp_p
     ]
     refused = [error for (error,) in outcomes if isinstance(error, RequestError)]
     assert [error.status for error in refused] == [404] * 4
+
+
+async def test_however_much_has_expired_it_is_all_deleted(database: Database, tmp_path: Path) -> None:
+    """Files that come faster than they are deleted would fill the disk."""
+    async with started(database, tmp_path / "results") as files, database.session() as session:
+        old = now() - timedelta(seconds=5)
+        session.add_all(File(key=f"{n:064x}", mime="x", size=1, expires_at=old) for n in range(250))
+    await files.sweep()
+    async with database.reading() as session:
+        assert await session.scalar(select(func.count()).select_from(File)) == 0
+
+
+async def test_what_cannot_be_deleted_holds_up_no_other(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = type(pytest.importorskip("fsspec").filesystem("memory"))
+    remove, stuck = memory.rm_file, f"{0:064x}"
+
+    def fail(self: Any, path: str) -> None:
+        if path.endswith(stuck):
+            raise RuntimeError("the bucket says no")  # as those of clouds do, in classes of their own
+        remove(self, path)
+
+    monkeypatch.setattr(memory, "rm_file", fail)
+    async with started(database, "memory://stuck") as files:
+        async with database.session() as session:
+            old = now() - timedelta(seconds=5)
+            session.add_all(File(key=f"{n:064x}", mime="x", size=1, expires_at=old) for n in range(150))
+        await files.sweep()
+        async with database.reading() as session:
+            assert list(await session.scalars(select(File.key))) == [stuck]
+        monkeypatch.undo()
+        await files.sweep()
+        async with database.reading() as session:
+            assert list(await session.scalars(select(File.key))) == []
 
 
 async def test_only_a_whole_address_that_still_holds_is_good(database: Database, tmp_path: Path) -> None:

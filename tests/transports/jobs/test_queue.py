@@ -70,21 +70,20 @@ async def test_a_job_is_done_and_its_caller_alone_can_ask_for_it(either: Databas
     [
         (RequestError("text: too silly"), ("text: too silly", 400)),
         (SpeechError("no breath"), ("no breath", 500)),
+        (RequestError("a \0 in it"), ("a \ufffd in it", 400)),
         (ZeroDivisionError("a secret"), ("internal error", 500)),
     ],
     ids=repr,
 )
-async def test_what_fails_is_reported_once(
-    database: Database, error: Exception, told: tuple[str, int]
-) -> None:
+async def test_what_fails_is_reported_once(either: Database, error: Exception, told: tuple[str, int]) -> None:
     async def fail(_: Job) -> dict[str, Any]:
         raise error
 
-    async with working(database, fail) as queue:
+    async with working(either, fail) as queue:
         job = await queue.add(LOCAL_ACCOUNT, "any", {}, "https://example.com")
         job = await ended(queue, job.id)
     assert (job.state, job.error, job.error_status, job.result) == ("failed", *told, None)
-    assert await callbacks(database) == [job.id]
+    assert await callbacks(either) == [job.id]
 
 
 async def test_later_is_tried_again_until_there_were_enough_attempts(database: Database) -> None:
@@ -179,7 +178,10 @@ async def test_a_lease_is_renewed_as_long_as_the_work_takes(either: Database) ->
     assert (job.state, runs) == ("done", 1)
 
 
-async def test_what_crashes_every_process_is_given_up(either: Database) -> None:
+async def test_what_crashes_every_process_is_given_up(
+    either: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_module, "POLL_SECONDS", 0.05)  # nobody wakes us
     async with working(either, echo, attempts=3) as queue:
         async with either.session() as session:
             held = Job(

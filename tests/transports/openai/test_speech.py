@@ -11,12 +11,12 @@ import pytest
 from openai import AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
 
 from engine import ModelInfo, Voice
-from engine.audio import decode, loudness
+from engine.audio import decode, decode_g711, loudness
 from tests.hearing import transcribe, word_error_rate
 from tests.transports.conftest import Running
 from tests.transports.fish.test_live import pitch
-from transports.errors import Failure
-from transports.openai import tell
+from transports.errors import Failure, RequestError, failure
+from transports.openai import speech, tell
 from transports.openai.voices import reference_id
 
 TEXT = "The parrot repeats what it has heard."
@@ -27,6 +27,8 @@ FORMATS = {
     "flac": ("audio/flac", 44_100),
     "wav": ("audio/wav", 24_000),
     "pcm": ("audio/pcm", 24_000),
+    "mulaw": ("audio/basic", 8_000),
+    "alaw": ("audio/x-alaw-basic", 8_000),
 }
 
 
@@ -45,6 +47,8 @@ async def async_client(server: Running) -> AsyncIterator[AsyncOpenAI]:
 def samples(data: bytes, format_: str) -> Any:
     if format_ == "pcm":
         return np.frombuffer(data, "<i2").astype(np.float32) / 32768
+    if format_ in ("mulaw", "alaw"):
+        return decode_g711(data, format_)
     audio, rate = decode(data)
     assert rate == FORMATS[format_][1]
     return audio
@@ -194,6 +198,15 @@ def test_a_voice_of_openais_is_always_the_same_one_of_another_model(server: Runn
     assert reference_id("unheard-of", info, {}) == "unheard-of"
     alone = ModelInfo("any", 24_000, 2400, 1, -20.0, voices[:1], "b", ("en",))
     assert reference_id("verse", alone, {}) is None
+
+
+def test_what_may_be_tried_again_says_when() -> None:
+    with pytest.raises(RequestError) as caught, speech._our_names():
+        raise RequestError(
+            "reference_id: 'x' is still being trained", 503, field="reference_id", retry_after=5
+        )
+    told = failure(caught.value)
+    assert (told.message, told.headers) == ("voice: 'x' is still being trained", {"Retry-After": "5"})
 
 
 def test_who_has_no_money_is_told_so_as_openai_does() -> None:

@@ -74,6 +74,20 @@ async def test_many_may_put_the_same(blobs: Blobs) -> None:
     assert await blobs.get(KEY) == TEXT
 
 
+def test_a_disk_that_is_full_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, resource, sys; from transports.store import Blobs\n"
+        "async def main():\n"
+        "    blobs = Blobs(sys.argv[1]); await blobs.start()\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "    await blobs.put(bytes(100_000))\n"
+        "asyncio.run(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True)
+    assert f"StoreError: {tmp_path} cannot be written: File too large" in done.stderr.decode()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
 def test_a_killed_process_leaves_whole_files_only(tmp_path: Path) -> None:
     code = (
         "import asyncio, sys; from pathlib import Path; from transports.store import Blobs\n"

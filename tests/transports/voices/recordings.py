@@ -1,8 +1,10 @@
 """Files for tests: speech of the bundled voice, once, and pictures."""
 
 import functools
+import io
 from itertools import cycle
 
+import av
 import numpy as np
 
 from engine import Segment, StreamId, StreamOptions
@@ -11,10 +13,30 @@ from engine.models.hibari import HibariModel
 from engine.speech import Pcm
 
 SENTENCE = "The quick brown fox jumps over the lazy dog."
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
-JPEG = b"\xff\xd8\xff\xe0" + b"\0" * 100
-WEBP = b"RIFF\x64\0\0\0WEBPVP8 " + b"\0" * 100
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+
+
+@functools.cache
+def picture(codec: str, container: str, width: int = 16, height: int = 8, frames: int = 1) -> bytes:
+    """A grey picture, as FFmpeg writes it; of several frames if it shall move."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as output:
+        stream = output.add_stream(codec, rate=10)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height = width, height
+        stream.pix_fmt = "rgb24" if codec.endswith("png") else "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for shade in range(frames):
+            frame = av.VideoFrame(width, height, stream.pix_fmt)
+            for plane in frame.planes:
+                plane.update(bytes([100 + 40 * shade]) * plane.buffer_size)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return file.getvalue()
+
+
+PNG = picture("png", "image2pipe")
+JPEG = picture("mjpeg", "image2pipe")
+WEBP = picture("libwebp", "webp")
 
 
 @functools.cache

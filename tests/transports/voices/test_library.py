@@ -173,6 +173,23 @@ async def test_pages_filters_and_orders(house: House, engine: Engine) -> None:
     assert (await library.get(LOCAL_ACCOUNT, voice.id)).task_count == 1
 
 
+async def test_tags_are_whole_tags(house: House) -> None:
+    """Whatever is in them: other tags, quotes, lines, and letters that differ in their case only."""
+    odd = ["calm", "very calm", 'a", "b', '"', "\\", "\\n", "two\nlines", "Calm voice", "%", "ü", "{}", "[]"]
+    for tag in odd:
+        await house.library.create(LOCAL_ACCOUNT, new(f"has {tag}", tags=["first", tag, "last"]))
+    for tag in odd:
+        page = await house.library.find(LOCAL_ACCOUNT, Query(tags=[tag, "first", tag]))
+        assert [voice.tags for voice in page.voices] == [("first", tag, "last")]
+    for none in ("b", "a", "cal", "alm", "calm voice", "lines", "n", "", "first\nlast", '"first"', "Ü"):
+        page = await house.library.find(LOCAL_ACCOUNT, Query(tags=[none]))
+        assert (page.total, page.voices) == (0, ()), none
+    (voice,) = (await house.library.find(LOCAL_ACCOUNT, Query(tags=["%"]))).voices
+    assert (await house.library.update(LOCAL_ACCOUNT, voice.id, Changes(tags=[]))).tags == ()
+    assert (await house.library.find(LOCAL_ACCOUNT, Query(tags=["%"]))).total == 0
+    assert (await house.library.find(LOCAL_ACCOUNT, Query(tags=["first"]))).total == len(odd) - 1
+
+
 class DeafModel(ToneModel):
     """Learns nothing."""
 

@@ -1,20 +1,14 @@
 """The demo page in a real browser, against a real server in a process of its own."""
 
 import json
-import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import numpy as np
 import ormsgpack
@@ -22,67 +16,13 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocket, expect, sync_playwright
 
 from engine.audio import AudioStream, output_format
+from tests.transports.web.browser import CHROMIUM, FLAGS, free_port, number, ready, served, until
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
 SHORT = "Hello there."
 LONG = "One after the other the boats came home, and the harbour lights were lit. " * 20
 MAGIC = {"pcm": b"", "wav": b"RIFF", "opus": b"OggS", "mp3": b"\xff\xfb"}
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome on the PATH")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def ready(url: str) -> dict[str, Any]:
-    """What ``/ready`` answers; empty while nobody does."""
-    try:
-        with urlopen(f"{url}ready", timeout=5) as answer:
-            return dict(json.load(answer))
-    except HTTPError as error:
-        with error:
-            return dict(json.load(error))
-    except (URLError, ConnectionError, TimeoutError):
-        return {}
-
-
-def until(true: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
-
-
-@contextmanager
-def served(port: int, *arguments: str) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """A server as a user starts it: its URL and its process."""
-    url = f"http://127.0.0.1:{port}/"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "transports.cli", "serve", "--port", str(port), *arguments],
-        cwd=Path(__file__).parents[3],
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        until(lambda: process.poll() is not None or ready(url).get("status") == "ready", "the server's start")
-        assert process.poll() is None, "the server ended at once"
-        yield url, process
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +51,7 @@ def shared_page(browser: Browser, url: str) -> Iterator[Page]:
 def page(shared_page: Page) -> Page:
     """A page that is silent and at its first settings."""
     shared_page.keyboard.press("Escape")
-    shared_page.locator("form").evaluate("form => form.reset()")
+    shared_page.locator("#form").evaluate("form => form.reset()")
     return shared_page
 
 
@@ -128,10 +68,6 @@ def speak(page: Page, text: str) -> None:
 
 def has_state(page: Page, state: str, seconds: float = 15.0) -> None:
     expect(page.locator("body")).to_have_attribute("data-state", state, timeout=seconds * 1000)
-
-
-def number(page: Page, name: str) -> float:
-    return float(page.locator(f"#{name}").get_attribute("value") or "nan")
 
 
 def plays(page: Page) -> None:

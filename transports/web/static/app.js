@@ -1,11 +1,13 @@
-/** The page: what the user does goes to a Speech, what becomes of it is shown. */
+/** The page, and its listen mode: what the user does goes to a Speech, what becomes of it is shown. */
 
 import { Access } from "./access.js";
 import { FORMATS } from "./decoders.js";
+import { decibels } from "./meter.js";
 import { Player } from "./player.js";
 import { ServerWatch } from "./server.js";
 import { curlCommand, readSettings } from "./settings.js";
 import { Speech } from "./speech.js";
+import { TalkView } from "./talk/view.js";
 import { Waveform } from "./waveform.js";
 
 const SERVER = {
@@ -26,6 +28,7 @@ const player = new Player();
 const waveform = new Waveform(byId("waveform"));
 const server = new ServerWatch(url("ready"), showServer);
 const access = new Access(url("wallet/self/api-credit"), byId("access"), byId("key"));
+const talk = new TalkView({ url, request: voiceRequest, access, server, show: showMessage, hide: hideMessage });
 
 let speech = null;
 let peak = 0;
@@ -112,7 +115,7 @@ function showNumbers(level) {
   showNumber("first-sound", firstSound, firstSound === null ? "–" : `${firstSound.toFixed(0)} ms`);
   showNumber("played", played, `${played.toFixed(1)} s`);
   showNumber("received", meter.seconds, `${meter.seconds.toFixed(1)} s, ${(bytes / 1000).toFixed(0)} kB`);
-  showNumber("peak", peak, peak ? `${(20 * Math.log10(peak)).toFixed(1)} dB`.replace("-", "−") : "–");
+  showNumber("peak", peak, decibels(peak));
   showNumber("gaps", player.gaps, String(player.gaps));
   byId("level").value = level;
   waveform.draw(meter.peaks, played);
@@ -205,6 +208,27 @@ function showCommand() {
   byId("curl").textContent = curlCommand(url("v1/tts"), readSettings(form), access.asked);
 }
 
+/** What was chosen that goes for a conversation, too. */
+function voiceRequest() {
+  const { reference_id, prosody } = readSettings(form).request;
+  return { reference_id, prosody };
+}
+
+/** Listen or talk, as the address says. */
+function showMode() {
+  const mode = location.hash === "#talk" ? "talk" : "listen";
+  if (mode === document.body.dataset.mode) return;
+  stop();
+  talk.hangUp();
+  hideMessage();
+  document.body.dataset.mode = mode;
+  for (const link of document.querySelectorAll(".modes a")) {
+    if (link.hash === `#${mode}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  if (mode === "talk") talk.look();
+}
+
 async function copyCommand() {
   getSelection().selectAllChildren(byId("curl")); // all that is left to do where there is no clipboard
   await navigator.clipboard?.writeText(byId("curl").textContent);
@@ -219,12 +243,15 @@ form.addEventListener("submit", (event) => {
 form.addEventListener("input", showCommand);
 text.addEventListener("input", () => showSent(0));
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) speak();
-  else if (event.key === "Escape") stop();
+  const talks = document.body.dataset.mode === "talk";
+  if (event.key === "Escape") talks ? talk.interrupt() : stop();
+  else if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !talks) speak();
 });
 byId("stop").addEventListener("click", stop);
 byId("copy").addEventListener("click", copyCommand);
+addEventListener("hashchange", showMode);
 
+showMode();
 showSent(0);
 showCommand();
 access.check().then(showCommand);

@@ -1,5 +1,7 @@
 /** The live protocol, `/v1/tts/live`: msgpack maps in binary frames, both ways. */
 
+import { noConnection, webSocket } from "./socket.js";
+
 const { encode, decode } = globalThis.MessagePack;
 
 /**
@@ -22,13 +24,10 @@ export class LiveSocket {
   /**
    * Connect. Rejects when the server cannot be reached, or refuses us.
    * @param {URL} url of the API, with http or https
-   * @param {string} key for servers that ask for one, or ""; a browser can send it only as a subprotocol
+   * @param {string} key for servers that ask for one, or ""
    */
   open(url, key) {
-    const address = new URL(url);
-    address.protocol = address.protocol.replace("http", "ws");
-    const socket = new WebSocket(address, key ? ["parrotfish", `parrotfish.key.${key}`] : []);
-    socket.binaryType = "arraybuffer";
+    const socket = webSocket(url, key);
     this.#socket = socket;
     return new Promise((resolve, reject) => {
       socket.onopen = () => {
@@ -36,7 +35,7 @@ export class LiveSocket {
         resolve();
       };
       socket.onmessage = ({ data }) => this.#receive(decode(new Uint8Array(data)));
-      socket.onclose = () => reject(new Error(`No connection to ${address.host}. Is the server running?`));
+      socket.onclose = () => reject(noConnection(url));
     });
   }
 

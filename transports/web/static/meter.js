@@ -45,3 +45,6 @@ export class Meter {
     this.#filled = this.#energy = this.#peak = 0;
   }
 }
+
+/** @param {number} peak 0 to 1 */
+export const decibels = (peak) => (peak ? `${(20 * Math.log10(peak)).toFixed(1)} dB`.replace("-", "−") : "–");

@@ -1,6 +1,8 @@
 // How far ahead of the clock sound is scheduled when none is playing: what a script sees of the clock lags by about
 // one buffer of the audio hardware, and a source that is started too late would overlap with the next one.
 const LEAD_SECONDS = 0.025;
+// What is broken off fades, for a cut is heard as a click.
+const FADE_SECONDS = 0.008;
 
 /** Plays samples without a gap as they come, and knows what has been heard of them. */
 export class Player {
@@ -22,7 +24,7 @@ export class Player {
       this.#context?.close();
       // At the stream's own rate: resampled once by the browser, not source by source with a seam each time.
       this.#context = new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
-      this.#analyser = new AnalyserNode(this.#context, { fftSize: 4096 });
+      this.#analyser = new AnalyserNode(this.#context, { fftSize: 2 ** Math.floor(Math.log2(rate / 10)) });
       this.#analyser.connect(this.#context.destination);
       this.#window = new Float32Array(this.#analyser.fftSize);
     }
@@ -70,16 +72,16 @@ export class Player {
 
   /** Silence, at once; what was not played never will be. */
   stop() {
-    this.#input?.disconnect();
     const now = this.#context?.currentTime;
     const rate = this.#context?.sampleRate;
+    this.#input?.gain.setValueAtTime(1, now).linearRampToValueAtTime(0, now + FADE_SECONDS);
     this.#runs = this.#runs.map(({ start, samples }) => ({
       start,
       samples: Math.min(Math.max(now - start, 0) * rate, samples),
     }));
     for (const source of this.#sources) {
       source.onended = null;
-      source.stop();
+      source.stop(now + FADE_SECONDS);
     }
     this.#sources.clear();
     this.#ending?.();
@@ -93,12 +95,12 @@ export class Player {
 
   /** Seconds of the stream that have been heard. */
   get played() {
-    if (!this.#context) return 0;
-    const { currentTime, sampleRate } = this.#context;
-    return this.#runs.reduce(
-      (sum, { start, samples }) => sum + Math.min(Math.max(currentTime - start, 0), samples / sampleRate),
-      0,
-    );
+    return this.#context ? this.#until(this.#context.currentTime) : 0;
+  }
+
+  /** The same, but by what has left the loudspeaker, as far as the browser knows how long that takes. */
+  get heard() {
+    return this.#context ? this.#until(this.#context.currentTime - (this.#context.outputLatency || 0)) : 0;
   }
 
   /** How often the stream ran dry. */
@@ -111,5 +113,13 @@ export class Player {
     if (!this.#context) return 0;
     this.#analyser.getFloatTimeDomainData(this.#window);
     return this.#window.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0);
+  }
+
+  #until(time) {
+    const { sampleRate } = this.#context;
+    return this.#runs.reduce(
+      (sum, { start, samples }) => sum + Math.min(Math.max(time - start, 0), samples / sampleRate),
+      0,
+    );
   }
 }

@@ -1,0 +1,1 @@
+"""Dubbing over the wires: subtitle files, and the live socket."""

@@ -1,0 +1,78 @@
+"""A peer that converses with an agent: ``?agent=true``."""
+
+import asyncio
+
+from engine import EngineError
+from realtime.agent import Agent
+from realtime.ears import HearingError
+from transports.agent.making import agent_for
+from transports.agent.messages import COMMANDS, command_of, event_message
+from transports.agent.wishes import AgentWishes
+from transports.errors import RequestError, failure, invalid
+from transports.fields import check
+from transports.services import Services
+from transports.store import StoreError
+from transports.webrtc.peer import Peer
+
+# As the agent socket has it.
+_START_SECONDS = 30.0
+_REFUSALS = (RequestError, EngineError, HearingError, StoreError)
+
+
+async def converse(services: Services, peer: Peer) -> None:
+    """Until either of the two hangs up.
+
+    With a data channel the conversation begins with the client's ``start``, as on ``/v1/agent``; what is said
+    there goes over the channel here. Without one it begins at once, as the operator has set it.
+    """
+    try:
+        with services.agents.place():
+            wishes = await _wishes(peer) if peer.has_channel else None
+            async with agent_for(services, peer.caller, peer.line.format.output, wishes) as agent:
+                peer.channel.tell({"type": "ready", "mind": services.agents.mind_name})
+                await _run(agent, peer)
+    except _REFUSALS as error:
+        _refuse(peer, error)
+
+
+async def _run(agent: Agent, peer: Peer) -> None:
+    peer.line.on_event = lambda event: peer.channel.tell(event_message(event))
+    commands = asyncio.create_task(_commands(peer))
+    try:
+        await agent.run(peer.line)
+    finally:
+        commands.cancel()
+        await asyncio.gather(commands, return_exceptions=True)
+
+
+async def _wishes(peer: Peer) -> AgentWishes:
+    """What the client's first message asks for. Raises RequestError."""
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            async for message in peer.channel:
+                if isinstance(message, RequestError):
+                    raise message
+                if message["type"] != "start":
+                    raise invalid("type", message["type"], "start in the first message")
+                return check(AgentWishes, AgentWishes.fields_of(message))
+    except TimeoutError:
+        pass
+    raise RequestError(f"start: nothing came within {_START_SECONDS:g} s", 408)
+
+
+async def _commands(peer: Peer) -> None:
+    """Hand on what the client asks of its agent."""
+    async for message in peer.channel:
+        try:
+            if isinstance(message, RequestError):
+                raise message
+            if (command := command_of(message)) is None:
+                raise invalid("type", message["type"], f"one of {', '.join(COMMANDS)}")
+            peer.line.ask(command)
+        except RequestError as error:
+            _refuse(peer, error)
+
+
+def _refuse(peer: Peer, error: Exception) -> None:
+    failed = failure(error)
+    peer.channel.tell({"type": "error", "message": failed.message, "status": failed.status})
