@@ -15,6 +15,7 @@ from benchmarks.cancel import measure_cancel, measure_cancel_event
 from benchmarks.decoding import RATES
 from benchmarks.live import Level, measure_level, measure_throughput
 from benchmarks.loop import measure_loop
+from benchmarks.machine import machine
 from benchmarks.server import Server, ServerFailed, running
 from benchmarks.text_cost import measure_text
 
@@ -142,7 +143,7 @@ def _run(
     options: dict[str, Any],
 ) -> report.Results:
     async def measure() -> report.Results:
-        results = report.Results({**options, "url": server.url}, report.machine())
+        results = report.Results({**options, "url": server.url}, machine())
         seed, audio_format = options["seed"], options["audio_format"]
         with console.status("text") as status:
             if "text" in parts:

@@ -1,13 +1,7 @@
-"""Results for people and for machines: the table, the JSON file, and what they were measured on."""
+"""Results for people and for machines: the table, and the JSON file."""
 
-import importlib.metadata
-import os
-import platform
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +16,6 @@ from benchmarks.loop import Load
 from benchmarks.text_cost import TOKEN_LENGTH, TextCost
 from benchmarks.texts import NO_COMMA
 
-_PACKAGES = ("parrotfish", "hibari-tts", "numpy", "onnxruntime", "av", "uvicorn", "uvloop", "websockets")
 _NAMES = {"p50": "p50", "p95": "p95", "p100": "max"}
 
 
@@ -87,20 +80,6 @@ class Results:
             for one in self.cancellations
             if one.problem
         ]
-
-
-def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "load_before": os.getloadavg()[0],
-        "system": platform.platform(),
-        "python": sys.version.split()[0],
-        "packages": {name: _version(name) for name in _PACKAGES},
-        "revision": _revision(),
-    }
 
 
 def quantile(values: Iterable[float | None], q: float) -> float | None:
@@ -337,29 +316,3 @@ def _share(share: float, target: float | None) -> str:
     if target is None:
         return f"{share:.1%}"
     return f"(≥ {target:.0%}) [{'green' if share >= target else 'red'}]{share:.1%}[/]"
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _revision() -> str | None:
-    """The commit that is checked out, marked if the tree differs from it."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -17,6 +17,10 @@ from urllib.parse import urlsplit
 _START_SECONDS = 120.0
 _STOP_SECONDS = 10.0
 _TICKS = os.sysconf("SC_CLK_TCK")
+_WATCHED = (sys.executable, "-m", "benchmarks.watched")
+
+SERVE = (sys.executable, "-c", "from transports.cli import main; main()", "serve")
+"""The command of the server itself, before its options."""
 
 
 class ServerFailed(RuntimeError):
@@ -40,6 +44,11 @@ class Server:
     def live_url(self) -> str:
         """Where the live WebSocket is."""
         return self.url.replace("http", "ws", 1) + "/v1/tts/live"
+
+    @property
+    def agent_url(self) -> str:
+        """Where the agent's WebSocket is."""
+        return self.url.replace("http", "ws", 1) + "/v1/agent"
 
     def monitor(self) -> "Monitor":
         """A connection of its own to ask the server how it is."""
@@ -92,17 +101,25 @@ def running(url: str | None, max_streams: int, log: Path, watch: Path | None = N
         _await_ready(server)
         yield server
         return
-    port = _free_port()
-    command = [
-        *(sys.executable, "-c", "from transports.cli import main; main()"),
-        *("serve", "--port", str(port), "--max-streams", str(max_streams)),
-    ]
     if watch is not None:
-        command = [sys.executable, "-m", "benchmarks.watched", str(port), str(max_streams), str(watch)]
+        with started(lambda port: [*_WATCHED, str(port), str(max_streams), str(watch)], log) as server:
+            server.watch = watch
+            yield server
+        return
+    with started(
+        lambda port: [*SERVE, "--port", str(port), "--max-streams", str(max_streams)], log
+    ) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def started(command: Callable[[int], list[str]], log: Path) -> Iterator[Server]:
+    """A server of our own, warm: the command for the port it is given. Raises :class:`ServerFailed`."""
+    port = free_port()
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command(port), stdout=output, stderr=subprocess.STDOUT)
     try:
-        server = Server(f"http://127.0.0.1:{port}", process, watch)
+        server = Server(f"http://127.0.0.1:{port}", process)
         try:
             _await_ready(server)
         except ServerFailed as error:
@@ -139,7 +156,8 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
                 process.wait(_STOP_SECONDS)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback address that nobody has at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -14,11 +14,11 @@ from torch import Tensor
 from benchmarks.engine.floor import Floor
 from benchmarks.engine.setting import Setting
 from engine.models.codec import load_decoder
-from engine.models.dual_ar.attention import KeyValues, PagedCache, ReadPages
+from engine.models.dual_ar.attention import KeyValues, PagedCache
 from engine.models.dual_ar.batcher import Batcher, Flight, Stop
 from engine.models.dual_ar.config import read_config
 from engine.models.dual_ar.frame import FrameModel
-from engine.models.dual_ar.load import CONTEXT, PAGE_SIZE
+from engine.models.dual_ar.load import CONTEXT, PAGE_SIZE, compile_step, paged_attention
 from engine.models.dual_ar.pages import PagePool, Positions
 from engine.models.dual_ar.presets import SPECIALS
 from engine.models.dual_ar.sampling import Sampler, Start
@@ -82,7 +82,7 @@ class Rig:
                 dtype=dtype,
             )
             self.sampler = Sampler(largest + 1, config.semantic_size, config.codebooks - 1, device=device)
-            self.reader = _reader() if setting.cuda else None
+            self.reader = paged_attention() if setting.cuda else None
             self.model = FrameModel(self.slow, self.fast, self.sampler, self.memory, self.reader)
             self._make_inputs()
         self.batcher = Batcher(
@@ -92,7 +92,7 @@ class Rig:
             budget=_BUDGET_ON_CUDA if setting.cuda else _BUDGET_ON_CPU,
             largest=largest,
             graphs=setting.graphs,
-            compiled=_compile if setting.compile else None,
+            compiled=compile_step if setting.compile else None,
         )
         self.vocoder = Vocoder(
             self.decoder,
@@ -100,7 +100,7 @@ class Rig:
             slots=largest,
             largest=largest,
             graphs=setting.graphs,
-            compiled=_compile if setting.compile else None,
+            compiled=compile_step if setting.compile else None,
         )
 
     @property
@@ -187,7 +187,7 @@ class Rig:
         ``padding`` as :class:`Captured` has it; unless given, the part's one argument are slots.
         """
         return Captured(
-            _compile(part) if self.setting.compile else part,
+            compile_step(part) if self.setting.compile else part,
             self.lane,
             padding or (self.model.nobody,),
             graphs=self.setting.graphs,
@@ -287,18 +287,3 @@ class Rig:
         self._heard = torch.cat((config.semantic_start + self._first[:, None], codes), 1)
         self._semantic = 3 * normal(largest, config.semantic_size + 1)
         self._residual = 3 * normal(config.codebooks - 1, largest, config.codebook_size)
-
-
-def _reader() -> ReadPages | None:
-    """Attention over pages in Triton, where the engine has it too."""
-    try:
-        from engine.models.dual_ar.paged_triton import paged_decode
-    except ImportError:
-        return None
-    return paged_decode
-
-
-def _compile(part: Part) -> Part:
-    # As the engine does: one program for all sizes of batches, and one for a batch of 1.
-    compiled: Part = torch.compile(part, fullgraph=True, dynamic=True)
-    return compiled
