@@ -1,5 +1,7 @@
 """The group of all commands. A command's module is imported when it is called: ``--help`` must not wait."""
 
+import sys
+import warnings
 from importlib import import_module
 
 import click
@@ -61,3 +63,7 @@ class _Commands(click.Group):
 )
 def main() -> None:
     """A real-time voice server: text or LLM tokens in, speech out, over the Fish Audio API."""
+    # What libraries would like to tell their callers is nothing an operator can act on. They silence some
+    # of it themselves, but not reliably where threads import at the same time. -W and PYTHONWARNINGS show it.
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")

@@ -49,6 +49,18 @@ def test_version_says_which_parrotfish_python_and_platform():
     assert done.out.decode().startswith(f"parrotfish {VERSION}\nPython {sys.version.split()[0]}")
 
 
+@pytest.mark.parametrize(("options", "told"), [((), False), (("-W", "default"), True)])
+def test_warnings_of_libraries_are_told_to_those_only_who_ask(options, told):
+    program = (
+        "import warnings; from transports.cli import main\n"
+        "main(['version'], standalone_mode=False); warnings.warn('Old version')"
+    )
+    done = subprocess.run(
+        [sys.executable, *options, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ("UserWarning: Old version" in done.stderr) == told
+
+
 def test_a_wrong_command_is_a_usage_error():
     result = CliRunner().invoke(main, ["sing"])
     assert result.exit_code == 2
