@@ -11,6 +11,7 @@ from typing import Self
 
 from engine.errors import EngineStopped, Overloaded, SpeechError, UnknownVoice
 from engine.models.base import SpeechModel
+from engine.numbers import SegmentTiming, WorkerNumbers
 from engine.speech import Frame, ModelInfo, Reference, Segment, StreamId, StreamOptions
 from engine.worker import Delivery, Worker
 
@@ -157,6 +158,10 @@ class Engine:
         """How many of them have something to say that nobody has taken yet."""
         return len(self._busy)
 
+    def numbers(self) -> list[WorkerNumbers]:
+        """What each worker does and has done; none before one is loaded."""
+        return [] if self._info is None else [self._worker.numbers()]
+
     def open(self, options: StreamOptions, arrived: asyncio.Event | None = None) -> "Utterance":
         """Admit a new utterance, which sets ``arrived`` whenever it has something new to tell.
 
@@ -247,9 +252,9 @@ class Engine:
                 raise
 
     def _deliver(self, deliveries: Sequence[Delivery]) -> None:
-        for stream, outcome in deliveries:
+        for stream, outcome, timing in deliveries:
             if utterance := self._utterances.get(stream):
-                utterance._receive(outcome)
+                utterance._receive(outcome, timing)
 
     def _fail(self, reason: str) -> None:
         """End every utterance, each with an error of its own: a raised one holds on to where it was raised."""
@@ -295,6 +300,7 @@ class Utterance:
         self.sample_rate = sample_rate
         self._note = note
         self._frames: deque[Frame] = deque()
+        self._timings: list[SegmentTiming] = []
         self._arrived = arrived
         self._unspoken = 0  # segments said whose last frame has not arrived
         self._segment_start = 0.0  # seconds of the utterance before the segment that is arriving
@@ -354,6 +360,11 @@ class Utterance:
             raise self._error
         return None
 
+    def take_timings(self) -> list[SegmentTiming]:
+        """The timings of the segments of which there is sound since the last ones, in order."""
+        timings, self._timings = self._timings, []
+        return timings
+
     @property
     def done(self) -> bool:
         """Whether no frame will come any more: cancelled, or finished and spoken to the end."""
@@ -372,9 +383,13 @@ class Utterance:
             await self._arrived.wait()
         return frame
 
-    def _receive(self, outcome: Frame | SpeechError | EngineStopped) -> None:
+    def _receive(
+        self, outcome: Frame | SpeechError | EngineStopped, timing: SegmentTiming | None = None
+    ) -> None:
         if self._closed:
             return
+        if timing is not None:
+            self._timings.append(timing)
         if isinstance(outcome, Frame):
             words = tuple(
                 replace(word, start=word.start + self._segment_start, end=word.end + self._segment_start)

@@ -78,10 +78,20 @@ class Scheduler:
         return stream in self._streams
 
     @property
+    def speaking(self) -> int:
+        """How many of them have something to say."""
+        return sum(state.has_work for state in self._streams.values())
+
+    @property
+    def waiting(self) -> int:
+        """How many of those have nothing that is being spoken yet."""
+        return sum(state.waiting > 0 and not state.speaking for state in self._streams.values())
+
+    @property
     def refusal(self) -> str | None:
         """Why no further stream would be admitted; None if one would."""
         limit = self.config.max_streams
-        speaking = sum(state.has_work for state in self._streams.values())
+        speaking = self.speaking
         if speaking >= limit:
             return f"{speaking} of {limit} streams are speaking"
         if len(self._streams) >= OVERBOOKING * limit:

@@ -14,6 +14,7 @@ import numpy as np
 from engine.audio import Stretcher
 from engine.errors import SpeechError
 from engine.models.base import SpeechModel
+from engine.numbers import Paged, SegmentTiming, WorkerNumbers, WorkerTally
 from engine.scheduler import Scheduler, SchedulerConfig
 from engine.speech import Frame, ModelInfo, Reference, Segment, StreamId, StreamOptions
 
@@ -27,18 +28,23 @@ MIN_CAPACITY, MAX_CAPACITY = 4, 512
 
 
 class Delivery(NamedTuple):
-    """What became of one stream in a step: its next frame, or the error that ended it."""
+    """What became of one stream in a step: its next frame, or the error that ended it.
+
+    The first frame of a segment that has sound comes with the segment's ``timing``.
+    """
 
     stream: StreamId
     outcome: Frame | SpeechError
+    timing: SegmentTiming | None = None
 
 
 @dataclass(slots=True)
 class _Work:
     options: StreamOptions  # with the speed that the model takes; the rest of it is in tempo
     tempo: float
-    segments: deque[Segment]
+    segments: deque[tuple[Segment, float]]  # and when each was said
     stretcher: Stretcher | None = None  # of the segment that is being spoken
+    begun: tuple[float, float, float] | None = None  # its times, until it is heard of: said, prefill, prefilled
 
     def stretched(self, frame: Frame) -> Frame:
         """The frame at the stream's tempo."""
@@ -82,7 +88,8 @@ class Worker:
         self._info: ModelInfo
         self._model: SpeechModel
         self._work: dict[StreamId, _Work] = {}
-        self._released: list[StreamId] = []
+        self._released: list[tuple[StreamId, float]] = []  # and since when
+        self._tally = WorkerTally()
         self._stopping = False
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name="parrotfish-engine", daemon=True)
@@ -127,8 +134,9 @@ class Worker:
         """Queue a segment of an open stream; ignored if the stream is closed by now."""
         with self._changed:
             if work := self._work.get(stream):
-                work.segments.append(segment)
-                self._scheduler.queue(stream, self._clock())
+                now = self._clock()
+                work.segments.append((segment, now))
+                self._scheduler.queue(stream, now)
                 self._changed.notify()
 
     def taken(self, stream: StreamId, seconds: float) -> None:
@@ -149,6 +157,27 @@ class Worker:
             self._drop(stream)
             self._changed.notify()
 
+    def numbers(self) -> WorkerNumbers:
+        """What it does and has done; valid once loaded, on any thread."""
+        with self._changed:
+            scheduler = self._scheduler
+            streams, speaking, waiting = len(scheduler), scheduler.speaking, scheduler.waiting
+        tally, model = self._tally, self._model
+        return WorkerNumbers(
+            worker=0,
+            open=streams,
+            speaking=speaking,
+            waiting=waiting,
+            max_streams=scheduler.config.max_streams,
+            busy=tally.busy,
+            audio=tally.audio,
+            steps=tally.steps.read(),
+            batch=tally.batch.read(),
+            prefill=tally.prefill.read(),
+            release=tally.release.read(),
+            pages=model.pages if isinstance(model, Paged) else None,
+        )
+
     def learn(self, voice: str, references: Sequence[Reference]) -> None:
         """Teach the model a voice, on the caller's thread. Raises :class:`SpeechError`."""
         try:
@@ -166,7 +195,7 @@ class Worker:
     def _drop(self, stream: StreamId) -> None:
         if self._work.pop(stream, None):
             self._scheduler.close(stream)
-            self._released.append(stream)
+            self._released.append((stream, self._clock()))
 
     def _run(self) -> None:
         try:
@@ -234,12 +263,13 @@ class Worker:
                 self._changed.wait(None if plan.wake_at is None else plan.wake_at - now)
             at_work = {stream: self._work[stream] for stream in plan.step}
             segments = {stream: at_work[stream].segments.popleft() for stream in plan.prefill}
-        for stream in released:
+        for stream, since in released:
             model.release(stream)
+            self._tally.release.add(self._clock() - since)
         deliveries: list[Delivery] = []
-        for stream, segment in segments.items():
+        for stream, (segment, said) in segments.items():
             try:
-                self._prefill(model, stream, at_work[stream], segment)
+                self._prefill(model, stream, at_work[stream], segment, said)
             except Exception as error:
                 del at_work[stream]
                 deliveries.append(Delivery(stream, _speech_error(error)))
@@ -247,9 +277,16 @@ class Worker:
         self._record(plan.prefill, deliveries)
         return True
 
-    def _prefill(self, model: SpeechModel, stream: StreamId, work: _Work, segment: Segment) -> None:
+    def _prefill(
+        self, model: SpeechModel, stream: StreamId, work: _Work, segment: Segment, said: float
+    ) -> None:
+        began = self._clock()
         # A pause is as long as was asked for, however fast the speech around it.
         model.prefill(stream, replace(segment, pause=segment.pause * work.tempo), work.options)
+        ended = self._clock()
+        self._tally.prefill.add(ended - began)
+        self._tally.busy += ended - began
+        work.begun = said, began, ended
         if abs(work.tempo - 1) > 1e-3:
             work.stretcher = Stretcher(self._info.sample_rate, work.tempo)
 
@@ -257,6 +294,7 @@ class Worker:
         if not at_work:
             return []
         streams = tuple(at_work)
+        began = self._clock()
         try:
             outcomes: Sequence[Frame | SpeechError] = model.step(streams)
         except Exception as error:  # the whole batch is lost, but only this batch
@@ -266,10 +304,26 @@ class Worker:
             outcomes = [_speech_error(error) for _ in streams]
         else:
             self._failures = 0
+        now = self._clock()
+        self._tally.steps.add(now - began)
+        self._tally.batch.add(len(streams))
+        self._tally.busy += now - began
         return [
-            Delivery(stream, at_work[stream].stretched(outcome) if isinstance(outcome, Frame) else outcome)
+            self._delivery(stream, at_work[stream], outcome, now)
             for stream, outcome in zip(streams, outcomes, strict=True)
         ]
+
+    def _delivery(
+        self, stream: StreamId, work: _Work, outcome: Frame | SpeechError, now: float
+    ) -> Delivery:
+        if not isinstance(outcome, Frame):
+            return Delivery(stream, outcome)
+        frame, timing = work.stretched(outcome), None
+        if len(frame.pcm):
+            self._tally.audio += len(frame.pcm) / self._info.sample_rate
+            if work.begun is not None:
+                timing, work.begun = SegmentTiming(*work.begun, now), None
+        return Delivery(stream, frame, timing)
 
     def _record(self, prefilled: Sequence[StreamId], deliveries: Sequence[Delivery]) -> None:
         """Tell the scheduler what happened; hand out the outcomes, but none of a stream closed meanwhile."""
@@ -278,7 +332,7 @@ class Worker:
             for stream in prefilled:
                 self._scheduler.prefilled(stream)
             alive = [delivery for delivery in deliveries if delivery.stream in self._work]
-            for stream, outcome in alive:
+            for stream, outcome, _ in alive:
                 if isinstance(outcome, Frame):
                     seconds = len(outcome.pcm) / self._info.sample_rate
                     self._scheduler.stepped(stream, seconds, last=outcome.last, now=now)

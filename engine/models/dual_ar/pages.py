@@ -15,6 +15,8 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
+from engine.numbers import PageNumbers
+
 Positions = npt.NDArray[np.int64]
 """Rows ``[token id, code 0 .. code 9]``, shape ``(n, 11)``; the codes of text are 0."""
 
@@ -37,6 +39,12 @@ class PagePool:
         self._keys: list[bytes | None] = [None] * pages
         self._found: dict[bytes, int] = {}  # the page that holds what a key stands for
         self._idle: OrderedDict[int, None] = OrderedDict()  # cached pages, the longest unused first
+        self._asked = self._found_before = 0  # positions of all sequences, when they were opened
+
+    @property
+    def numbers(self) -> PageNumbers:
+        """How full it is, and how much was found in it; on any thread, then perhaps a moment out of date."""
+        return PageNumbers(self.used, self.cached, self.pages - 1, self._asked, self._found_before)
 
     @property
     def free(self) -> int:
@@ -72,6 +80,8 @@ class PagePool:
             raise ValueError("salt is empty; give every caller one of their own")
         sequence = PagedSequence(self, history.shape[1], public, salt)
         sequence._find(history)
+        self._asked += len(history)
+        self._found_before += sequence.computed
         return sequence
 
     def clear(self) -> None:
