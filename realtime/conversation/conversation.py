@@ -48,7 +48,7 @@ from realtime.conversation.events import (
     TurnEnded,
     UserText,
 )
-from realtime.conversation.history import History
+from realtime.conversation.history import MAX_TURN, History
 from realtime.conversation.keypad import Keypad
 from realtime.conversation.reply import Reply
 from realtime.ears import Final, ListeningEvent, Partial, VoiceStarted, VoiceStopped
@@ -126,6 +126,7 @@ class Conversation:
         """The ear has heard something of the caller."""
         if self.over:
             return
+        known = self._turns.text
         self._turns.hear(event, now)
         self._wordless |= isinstance(event, Partial | Final)
         match event:
@@ -142,7 +143,7 @@ class Conversation:
                 if not self._listens(guess) and self._meant(guess, end - start if alone else None):
                     self._go_on()
             case Final(start, end, text):
-                if text:
+                if self._turns.text != known:
                     self._tell(TranscriptFinal(self._callers_turn(), self._turns.text))
                 alone = self._turns.text == text.strip()
                 self._decide(end - start if alone else None)
@@ -208,6 +209,7 @@ class Conversation:
         reply.silent_since = now
         if reply.first_token is None:
             reply.first_token = now
+            self._tell_latencies(reply)
         if isinstance(thought, TextDelta):
             self._speak(reply, thought.text)
         else:
@@ -240,11 +242,8 @@ class Conversation:
         """The reply's first sound has left."""
         if (reply := self._speaking(turn)) is None or reply.audible:
             return
-        reply.audible = True
-        if reply.answers is not None and reply.first_token is not None:
-            ended = reply.answers.ended
-            known, decided = reply.answers.known - ended, reply.asked - ended
-            self._tell(Latencies(turn, known, decided, reply.first_token - ended, now - ended))
+        reply.first_audio = now
+        self._tell_latencies(reply)
 
     def heard(self, turn: int, words: tuple[SpokenWord, ...], now: float) -> None:
         """The caller has heard words of the reply."""
@@ -334,7 +333,7 @@ class Conversation:
     def _ended(self, text: str, now: float, turn: Turn | None = None) -> None:
         """The caller's turn is over; ``turn`` if he spoke it."""
         if self._reply is not None:
-            self._pending = joined([self._pending, text])
+            self._pending = joined([self._pending, text])[-MAX_TURN:]
             return
         number = self._callers_turn()
         self._turn = None
@@ -355,7 +354,7 @@ class Conversation:
                 text, self._pending = self._pending, ""
                 self._ended(text, now)
             else:
-                if self._leaving:
+                if self._leaving and not self._says:
                     self._leaving = False
                     self._actions.append(HangUp())
                 return
@@ -389,9 +388,10 @@ class Conversation:
     def _go_on(self) -> None:
         """The caller speaks words: he interrupts the agent, or goes on with a turn that was taken for over."""
         reply = self._reply
-        if reply is None or not self._interrupt() or not reply.answer:
+        if reply is None or not self._interrupt():
             return
-        if (text := self._history.take_back()) is not None:
+        self._turns.insist()
+        if reply.answer and (text := self._history.take_back()) is not None:
             self._turns.reopen(text)
 
     def _interrupt(self) -> bool:
@@ -518,6 +518,13 @@ class Conversation:
         reply.silent_since = now
         if reply.works and not reply.thinking and not reply.waits:
             self._think(reply, now)
+
+    def _tell_latencies(self, reply: Reply) -> None:
+        """Once both its first token and its first sound are there: a filler's comes before the token."""
+        if reply.answers is None or reply.first_token is None or reply.first_audio is None:
+            return
+        moments = (reply.answers.known, reply.asked, reply.first_token, reply.first_audio)
+        self._tell(Latencies(reply.turn, *(moment - reply.answers.ended for moment in moments)))
 
     def _tell(self, event: ConversationEvent) -> None:
         self._actions.append(Tell(event))

@@ -172,10 +172,11 @@ class SpeechFailed:
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """How long a reply took, each in seconds from the end of the caller's voice; told with its first audio.
+    """How long a reply took, each in seconds from the end of the caller's voice.
 
     ``transcript`` is when his words were known, ``decided`` when his turn was thought to be over, ``first_token``
-    when the mind began to write, ``first_audio`` when the agent was first heard.
+    when the mind began to write, ``first_audio`` when the agent was first heard: before the first token if that
+    was a filler. Told as soon as both are there.
     """
 
     turn: int

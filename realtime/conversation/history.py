@@ -6,6 +6,9 @@ from dataclasses import replace
 from realtime.ears.recogniser import joined
 from realtime.mind.base import Message
 
+MAX_TURN = 100_000
+"""Characters of what a caller says without being answered; beyond, the oldest are forgotten."""
+
 
 class History:
     """The messages by now, at most ``limit`` of them: the oldest are forgotten, turn by turn."""
@@ -28,7 +31,7 @@ class History:
     def caller(self, text: str) -> None:
         """The caller's next words, which join those that had no answer."""
         if (before := self.take_back()) is not None:
-            text = joined([before, text])
+            text = joined([before, text])[-MAX_TURN:]
         self._messages.append(Message("user", text))
         self._forget()
 

@@ -28,10 +28,11 @@ class Reply:
     """What the agent says in one go: the answer to a turn, or something of its own accord.
 
     ``answers`` is the caller's turn, if it was spoken; ``asked`` when it was over, ``first_token`` when the mind
-    began to write, ``silent_since`` since when nothing has come of it or of a tool. ``thinking`` says that the
-    mind is at work, ``called`` that it has called tools since it was asked last, ``begun`` that there is an
-    utterance for the reply, ``closed`` that no text will follow, ``audible`` that its first sound has left,
-    ``filled`` that the wait for it was. ``heard`` counts characters; ``results`` are by the id of the call.
+    began to write, ``first_audio`` when the first sound left, which may be a filler's; ``silent_since`` since
+    when nothing has come of it or of a tool. ``thinking`` says that the mind is at work, ``called`` that it has
+    called tools since it was asked last, ``begun`` that there is an utterance for the reply, ``closed`` that no
+    text will follow, ``filled`` that the wait for it was. ``heard`` counts characters; ``results`` are by the id
+    of the call.
     """
 
     turn: int
@@ -40,18 +41,23 @@ class Reply:
     answers: Turn | None = None
     asked: float = 0.0
     first_token: float | None = None
+    first_audio: float | None = None
     silent_since: float = 0.0
     rounds: int = 0
     thinking: bool = False
     called: bool = False
     begun: bool = False
     closed: bool = False
-    audible: bool = False
     filled: bool = False
     heard: int = 0
     text: str = ""
     results: dict[str, str] = field(default_factory=dict)
     _parts: list[_Part] = field(default_factory=list)
+
+    @property
+    def audible(self) -> bool:
+        """Whether its first sound has left."""
+        return self.first_audio is not None
 
     @property
     def calls(self) -> list[ToolCall]:

@@ -39,6 +39,8 @@ class Turns:
         self._parts: list[str] = []
         self._partial = ""
         self._paused = False  # within this turn
+        self._fluent = False  # the turn that was taken last had no pause, as far as is known
+        self._insisted = ""  # words of the open phrase that were acted upon
         self._worded = False  # there were words in the voice that is heard, or was the last
         # In seconds of the stream: when the voice stopped, and how far it has been recognised.
         self._stopped = self._final = 0.0
@@ -80,6 +82,9 @@ class Turns:
                 if self._worded and at - self._stopped <= self._settings.longest:
                     self._threshold.went_on(at - self._stopped)
                     self._paused = True
+                elif self._fluent:
+                    self._threshold.fluent()
+                self._fluent = False
                 self.speaking, self._worded = True, False
             case VoiceStopped(at):
                 self.speaking, self._stopped = False, at
@@ -88,9 +93,10 @@ class Turns:
                 self.question += 1
             case Partial(text=text):
                 self._partial = text
-                self._worded = True
+                self._worded |= bool(text)
             case Final(end=end, text=text):
-                self._partial = ""
+                text = text or self._acted_upon
+                self._partial = self._insisted = ""
                 self._final = end
                 if text:
                     self._parts.append(text)
@@ -112,8 +118,7 @@ class Turns:
         if (due := self.due) is None or now < due - _ROUNDING:
             return None
         turn = Turn(self.text, self._ended, self._known)
-        if not self._paused:
-            self._threshold.fluent()
+        self._fluent = not self._paused  # unless it turns out that he was not done
         self._forget()
         return turn
 
@@ -122,11 +127,17 @@ class Turns:
         self._forget()
         self._worded = False
 
+    def insist(self) -> None:
+        """What the open phrase sounds like was acted upon: it counts, even if no word is found in it later."""
+        self._insisted = self._partial
+
     def deafened(self) -> None:
         """The ear began anew: nothing comes of what it had not recognised, and its times are others."""
+        if words := self._acted_upon:
+            self._parts.append(words)
         self.speaking = self._worded = False
         self._stopped = self._final = 0.0
-        self._partial = ""
+        self._partial = self._insisted = ""
 
     def reopen(self, text: str) -> None:
         """A turn that was taken is not over after all: what is said belongs to it."""
@@ -137,7 +148,11 @@ class Turns:
         """Whether everything up to the last silence has been."""
         return self._final >= self._stopped - _ROUNDING
 
+    @property
+    def _acted_upon(self) -> str:
+        return self._insisted and (self._partial or self._insisted)
+
     def _forget(self) -> None:
         self._parts.clear()
-        self._partial = ""
+        self._partial = self._insisted = ""
         self._paused = False

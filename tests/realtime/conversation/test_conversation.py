@@ -27,7 +27,7 @@ from realtime.conversation.events import (
     UserText,
 )
 from realtime.conversation.reply import UNANSWERED
-from realtime.ears import Final, VoiceStarted, VoiceStopped
+from realtime.ears import Final, Partial, VoiceStarted, VoiceStopped
 from realtime.mind.base import Message, Tool, ToolCall
 from tests.realtime.conversation.stage import ONSET, PACE, SPEECH, TICK, Stage, Thoughts
 
@@ -160,6 +160,39 @@ def test_a_short_word_that_people_interrupt_with_does(word: str) -> None:
     stage.say(word, 0.35)
     stage.run(6.0)
     assert stage.history[-2:] == [("user", word), ("assistant", "Yes?")]
+
+
+def speaks(stage: Stage, guess: str, final: str | None) -> None:
+    """The caller speaks a second; a partial is understood after 0.6 s, the end of it as said, or never."""
+    start, hear = stage.now, stage.conversation.hear
+    stage.at(start + ONSET, lambda: hear(VoiceStarted(start), stage.now))
+    stage.at(start + 0.6, lambda: hear(Partial(start, start + 0.6, guess), stage.now))
+    stage.at(start + 1.3, lambda: hear(VoiceStopped(start + 1.0), stage.now))
+    if final is None:
+        stage.at(start + 1.4, lambda: stage.conversation.deafened(stage.now))
+    else:
+        stage.at(start + 1.4, lambda: hear(Final(start, start + 1.0, final), stage.now))
+
+
+@pytest.mark.parametrize("final", ["", None])
+def test_words_that_have_interrupted_are_answered_even_if_none_are_found_in_the_end(
+    final: str | None,
+) -> None:
+    stage = Stage(mind=[TELLS, Thoughts(["Fine."])]).start()
+    stage.run(stage.say("Tell me a story.") + 2.0)
+    speaks(stage, "Please stop that", final)
+    stage.run(6.0)
+    assert len(stage.events(Interrupted)) == 1
+    assert stage.history[-2:] == [("user", "Please stop that"), ("assistant", "Fine.")]
+    stage.run(30.0)
+    assert len(stage.asked) == 2
+
+
+def test_words_in_a_noise_to_which_nobody_has_fallen_silent_are_no_turn() -> None:
+    stage = Stage().start()
+    speaks(stage, "Thank you", "")
+    stage.run(6.0)
+    assert stage.asked == []
 
 
 def test_a_noise_without_words_holds_no_longer_than_it_may() -> None:
@@ -360,6 +393,32 @@ def test_leaving_waits_until_what_is_said_has_been_heard() -> None:
     assert [type(action) for _, action in stage.actions].count(HangUp) == 1
 
 
+def test_leaving_waits_for_what_a_client_wants_said_when_the_caller_is_silent() -> None:
+    stage = Stage(mind=[Thoughts(["Fine."])]).start()
+    over = stage.say("I am telling you something.")
+    stage.run(0.5)
+    stage.do(Say("Goodbye."))
+    stage.do(Leave())
+    assert HangUp not in [type(action) for _, action in stage.actions]
+    stage.run(over + 6.0)
+    assert heard(stage) == "Fine. Goodbye."
+    assert [type(action) for _, action in stage.actions].count(HangUp) == 1
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_what_is_typed_without_end_is_forgotten_from_its_beginning(protected: bool) -> None:
+    stage = Stage(mind=[Thoughts(never_ends=True)]).start()
+    if protected:
+        stage.do(Say("This call is recorded.", protected=True))
+    for number in range(300):
+        stage.do(UserText(f"{number} " + "x" * 1000))
+    stage.do(UserText("The last."))
+    stage.run(8.0)
+    asked = stage.asked[-1][-1].content
+    assert len(asked) <= 100_000
+    assert asked.endswith("The last.")
+
+
 # -- the mind ---------------------------------------------------------------------------------------------
 
 
@@ -372,6 +431,21 @@ def test_a_slow_mind_is_covered_by_a_filler_that_is_not_remembered() -> None:
     (filler,) = [action for _, action in stage.actions if isinstance(action, SayText) and action.flush]
     assert filler.text == "Let me see."
     stage.check_history("Let me see.")
+
+
+def test_the_latencies_of_a_reply_that_a_filler_began_are_told_with_its_first_token() -> None:
+    config = replace(CONFIG, filler="Let me see.", filler_after=1.0)
+    stage = Stage(config, [Thoughts(["It is ", "noon."], delay=2.5)]).start()
+    stage.say("What time is it?", 1.0)
+    stage.run(3.5)
+    assert stage.sounds
+    assert stage.events(Latencies) == []
+    stage.run(3.0)
+    (latencies,) = stage.events(Latencies)
+    assert isinstance(latencies, Latencies)
+    assert latencies.decided == pytest.approx(0.5, abs=2 * TICK)
+    assert latencies.first_audio == pytest.approx(1.5, abs=4 * TICK)
+    assert latencies.first_token == pytest.approx(3.0, abs=3 * TICK)
 
 
 def test_who_goes_on_over_a_filler_has_one_turn() -> None:

@@ -102,6 +102,25 @@ def test_the_threshold_follows_the_speakers_own_pauses_within_its_bounds() -> No
     assert turns.threshold == pytest.approx(fluent, abs=0.05)
 
 
+def test_who_is_taken_to_be_done_too_early_was_not_fluent() -> None:
+    caller = Caller(turns := Turns(PauseSettings()))
+    caller.say("I would like", 1.0, then=0.6)
+    turns.reopen(caller.taken[0].text)
+    threshold = turns.threshold
+    caller.say("a coffee.", 1.0, then=3.0)
+    assert threshold == 0.5
+    assert turns.threshold == pytest.approx(0.5 + 0.6 * (1.3 * 0.6 - 0.5))
+
+
+def test_a_cough_between_two_turns_teaches_nothing_of_a_speakers_pauses() -> None:
+    caller = Caller(turns := Turns(PauseSettings()))
+    caller.say("A turn.", 2.0, then=3.0)
+    threshold = turns.threshold
+    caller.say("", 0.3, then=0.9)
+    caller.say("Another.", 2.0, then=3.0)
+    assert turns.threshold <= threshold
+
+
 @given(st.lists(st.tuples(st.floats(0.1, 4.0), st.floats(0.3, 3.0)), max_size=30))
 def test_whatever_he_does_the_threshold_keeps_its_bounds_and_no_word_is_lost(
     speech: list[tuple[float, float]],
