@@ -5,8 +5,10 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from time import monotonic
+from typing import Any, Literal, Protocol, TypeVar
 
+from engine.origin import current
 from engine.speech import Pcm
 from realtime.conversation import AgentConfig, Conversation
 from realtime.conversation.actions import (
@@ -23,12 +25,21 @@ from realtime.conversation.actions import (
     Tell,
     Think,
 )
-from realtime.conversation.events import Command, ConversationEvent
+from realtime.conversation.events import (
+    Command,
+    ConversationEvent,
+    Held,
+    Interrupted,
+    Latencies,
+    ReplyEnded,
+    Resumed,
+)
 from realtime.ears import Ears, Final, RecogniserFailed
 from realtime.line import Digit, Heard, Line, LinePlayed
 from realtime.microphone import Microphone
 from realtime.mind.base import Message, Mind, MindError
 from realtime.mouth import Began, EndHeard, Mouth, MouthEvent, WordsHeard
+from realtime.observer import NOBODY, Answered, Floor, Observer, Thought
 from realtime.speaker import Speaker
 from realtime.turns import HEARING_PAUSE, JUDGED_SECONDS, TurnJudge
 
@@ -69,6 +80,7 @@ class Agent:
         *,
         meter: Meter | None = None,
         judge: TurnJudge | None = None,
+        observer: Observer = NOBODY,
     ) -> None:
         self._speaker = speaker
         self._ears = ears
@@ -76,6 +88,7 @@ class Agent:
         self._config = config
         self._meter = meter
         self._judge = judge
+        self._observer = observer
         self._conversation = Conversation(config)
         self._loop = asyncio.get_running_loop()
         self._mouth: Mouth | None = None
@@ -219,9 +232,28 @@ class Agent:
                 if self._judge is not None:
                     self._own(self._ask(self._judge, question, self._microphone.lately()))
             case Tell(event):
+                self._observe(event)
                 self._put(self._untold, event, "the client does not take what it is told")
             case HangUp():
                 self._over.set()
+
+    def _observe(self, event: ConversationEvent) -> None:
+        now = monotonic()
+        match event:
+            case Latencies(turn, transcript, decided, first_token, first_audio):
+                ended = now - first_audio
+                times = ended + transcript, ended + decided, ended + first_token
+                self._observer.note(Answered(current(), now, turn, ended, *times))
+            case Held(turn):
+                self._observer.note(Floor(current(), now, turn, "held"))
+            case Resumed(turn):
+                self._observer.note(Floor(current(), now, turn, "resumed"))
+            case Interrupted(turn):
+                self._observer.note(Floor(current(), now, turn, "interrupted"))
+            case ReplyEnded(turn):
+                self._observer.note(Floor(current(), now, turn, "ended"))
+            case _:
+                pass
 
     # -- tasks --------------------------------------------------------------------------------------
 
@@ -299,10 +331,13 @@ class Agent:
             self._do(conversation.thought_failed, turn, str(error))
         except Exception:
             log.exception("a mind broke")
+            outcome = "error"
             self._do(conversation.thought_failed, turn, "internal error")
         else:
+            outcome = "stop"
             self._do(conversation.thought_done, turn)
         finally:
+            self._observer.note(Thought(current(), monotonic(), turn, asked, first, outcome))
             if isinstance(thoughts, AsyncGenerator):
                 await thoughts.aclose()
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +14,7 @@ from realtime.player import Player
 from realtime.request import SpeechRequest
 from realtime.speaker import Audio, Output, Speaker
 from realtime.utterance import Finished, Log, SpokenWord
+from realtime.watch import Watch
 
 _REPORT_SECONDS = 0.5  # between two reports to the speaker of what was heard
 
@@ -59,6 +61,7 @@ class _Utterance:
     over: bool = False
     error: str | None = None
     reported: float = 0.0
+    watch: Watch | None = None  # until its first sound has left
 
 
 class Mouth:
@@ -247,6 +250,8 @@ class Mouth:
                 continue
             match event:
                 case Audio():
+                    if utterance.watch is None and not utterance.made:
+                        utterance.watch = event.watch
                     packets = utterance.cutter.push(event.data)
                     if event.silence:
                         packets += utterance.cutter.flush()
@@ -282,6 +287,10 @@ class Mouth:
                     break
                 self._on_line += PACKET_SECONDS
                 await self._line.send(packet)
+                if (current := self._current) is not None and current.watch is not None:
+                    current.watch.sent(monotonic())
+                    if current.watch.audible:
+                        current.watch = None
             self.notice()
             if not self._wake.is_set():
                 await self._sleep()

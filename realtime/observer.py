@@ -1,8 +1,8 @@
 """What happens while callers are served, told as it happens to whoever counts it or traces it.
 
 The drivers call an :class:`Observer`; nobody decides anything by what it does. All times are seconds of
-``time.monotonic``. No event holds a text, a name or a key: what may be counted by is bounded, and what is told apart
-is told apart by ids of our own.
+``time.monotonic``. No event holds a text, a name or a key: what may be counted by is bounded, and the rest is
+told apart by ids of our own.
 """
 
 import logging
@@ -73,8 +73,8 @@ class Said:
 class Begun:
     """A segment has begun to sound: said, taken by the model, read, and its first frame there.
 
-    ``at`` is when the first frame was there; from ``prefill`` to ``prefilled`` the model read it, or took it to read
-    it in the steps that follow.
+    ``at`` is when the first frame was there; from ``prefill`` to ``prefilled`` the model read it, or took it to
+    read it in the steps that follow.
     """
 
     speech: SpeechId
@@ -122,7 +122,7 @@ class Audible:
 
 @dataclass(frozen=True, slots=True)
 class Underrun:
-    """Its listener has waited for ``seconds``, from ``at`` on, for speech whose text the engine had before that."""
+    """Its listener has waited for ``seconds`` from ``at`` on, for speech whose text the engine had by then."""
 
     speech: SpeechId
     at: float
@@ -172,7 +172,7 @@ class Recognised:
 
 @dataclass(frozen=True, slots=True)
 class Thought:
-    """The mind has replied in a turn, to what it was ``asked``; ``first`` is when it began to, None if it did not."""
+    """The mind was ``asked`` for a reply, began it at ``first``, None if it did not, and has come to its end."""
 
     origin: Origin | None
     at: float

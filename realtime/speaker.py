@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +14,9 @@ import numpy as np
 from engine import Engine, EngineError, Frame, SpeechError
 from engine import Utterance as EngineUtterance
 from engine.audio import AudioStream
+from realtime.observer import NOBODY, Observer, Outcome
 from realtime.request import SpeechRequest
-from realtime.session import DEFAULT_CONTEXT, Session
+from realtime.session import DEFAULT_CONTEXT, Session, Task
 from realtime.utterance import (
     Cancel,
     Cancelled,
@@ -29,6 +31,7 @@ from realtime.utterance import (
     Say,
     SpokenWord,
 )
+from realtime.watch import Watch
 
 # Frames that are ready together are encoded together, up to this many seconds: fewer hops between threads.
 GULP_SECONDS = 0.5
@@ -46,7 +49,7 @@ class Audio:
 
     ``chunk`` says which part of the text is being spoken, ``seconds`` how much speech the bytes stand for,
     without what the encoder holds back. ``silence`` follows: nothing more is under way, so a transport that holds
-    bytes back should let them go.
+    bytes back should let them go. Who gives the bytes to a wire calls :meth:`sent` then.
     """
 
     data: bytes
@@ -54,6 +57,12 @@ class Audio:
     words: tuple[SpokenWord, ...] = ()
     chunk: ChunkInfo | None = None
     silence: bool = False
+    watch: Watch | None = field(default=None, repr=False, compare=False)
+
+    def sent(self) -> None:
+        """These bytes have left."""
+        if self.watch is not None:
+            self.watch.sent(monotonic())
 
 
 Event = Audio | Log | Flushed | Cancelled | Finished
@@ -80,9 +89,10 @@ class Encoders(NamedTuple):
 class _Stream:
     """What one context has open: an utterance of the engine, and the container that its audio goes into."""
 
-    def __init__(self, request: SpeechRequest, utterance: EngineUtterance) -> None:
+    def __init__(self, request: SpeechRequest, utterance: EngineUtterance, watch: Watch) -> None:
         self.request = request
         self.utterance = utterance
+        self.watch = watch
         self.audio: AudioStream | None = None  # made in the encoders' thread
         self.drain: Drain | None = None
 
@@ -96,12 +106,20 @@ class Speaker:
     """Speaks for one client: commands go in as method calls, outputs come out by async iteration.
 
     The iteration, of which there must be one, ends after :meth:`disconnect`. Contexts take turns. Encoding runs
-    on ``encoders``; nothing here blocks the event loop.
+    on ``encoders``; nothing here blocks the event loop. The ``observer`` is told how it goes.
     """
 
-    def __init__(self, engine: Engine, encoders: Encoders, session: Session | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        encoders: Encoders,
+        session: Session | None = None,
+        observer: Observer = NOBODY,
+    ) -> None:
         self._engine = engine
         self._encoders = encoders
+        self._observer = observer
+        self._text_came: float | None = None  # before the utterance that is being started
         self._loop = asyncio.get_running_loop()
         self._session = session or Session()
         self._outputs: deque[Output] = deque()
@@ -112,13 +130,19 @@ class Speaker:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
-    def start(self, request: SpeechRequest, context: str = DEFAULT_CONTEXT) -> None:
-        """Begin an utterance."""
+    def start(
+        self, request: SpeechRequest, context: str = DEFAULT_CONTEXT, *, text_came: float | None = None
+    ) -> None:
+        """Begin an utterance, the text of which may have come before (``time.monotonic``)."""
         self._session.start(request, self._loop.time(), context)
+        self._text_came = text_came
         self._act()
+        self._text_came = None
 
     def text(self, text: str, context: str = DEFAULT_CONTEXT, *, last: bool = False) -> None:
         """More text of the utterance; the ``last`` of it ends it without a stop."""
+        if (stream := self._streams.get(context)) is not None and text:
+            stream.watch.text(monotonic())
         self._session.text(text, self._loop.time(), context, last=last)
         self._act()
 
@@ -221,32 +245,41 @@ class Speaker:
     async def _next_audio(self, context: str, stream: _Stream) -> Audio | None:
         """The same; raises what ends the utterance early."""
         if frames := self._gulp(stream.utterance):
-            pcm = np.concatenate([frame.pcm for frame in frames])
-            data = await self._encode(stream, lambda audio: audio.write(pcm))
+            pcm, watch, began = np.concatenate([frame.pcm for frame in frames]), stream.watch, monotonic()
+            for timing in stream.utterance.take_timings():
+                watch.begun(timing)
+
+            def write(audio: AudioStream) -> bytes:
+                watch.onset.push(pcm)
+                return audio.write(pcm)
+
+            data = await self._encode(stream, write)
             if self._streams.get(context) is not stream:
                 return None
             seconds = len(pcm) / stream.utterance.sample_rate
+            watch.made(seconds, last=frames[-1].last, began=began, now=monotonic())
             words = [word for frame in frames for word in frame.words]
             chunk, written = self._session.spoke(
                 context, seconds, words, self._loop.time(), last=frames[-1].last
             )
             self._act()
-            return Audio(data, seconds, written, chunk)
+            return Audio(data, seconds, written, chunk, watch=watch)
         if stream.drain is not None:
             drain, stream.drain = stream.drain, None
             data = await self._encode(stream, lambda audio: audio.flush())
             if self._streams.get(context) is not stream:
                 return None
             self._outputs += [Output(context, Flushed(), stream.request)] * drain.flushes
-            return Audio(data, silence=True)
+            return Audio(data, silence=True, watch=stream.watch)
         if stream.utterance.done:
             data = await self._encode(stream, lambda audio: audio.finish())
             if self._streams.get(context) is not stream:
                 return None
             del self._streams[context]
+            stream.watch.ended("stop", monotonic())
             self._session.ended(context)
             self._act()
-            return Audio(data, silence=True)
+            return Audio(data, silence=True, watch=stream.watch)
         return None
 
     @staticmethod
@@ -288,7 +321,7 @@ class Speaker:
     def _act(self) -> None:
         """Carry out what the session decided, and see to it that it is asked again in time."""
         while tasks := self._session.tasks():
-            for context, action, request in tasks:
+            for number, (context, action, request) in enumerate(tasks):
                 stream = self._streams.get(context)
                 match action:
                     case Open(asked):
@@ -297,6 +330,7 @@ class Speaker:
                         if stream.drain is not None:  # speech goes on: it will push the rest out
                             self._outputs += [Output(context, Flushed(), request)] * stream.drain.flushes
                             stream.drain = None
+                        stream.watch.said(len(segment.text), monotonic())
                         stream.utterance.say(segment)
                     case EndSpeech() if stream:
                         stream.utterance.finish()
@@ -304,8 +338,10 @@ class Speaker:
                         stream.drain = action
                     case Played(ahead) if stream:
                         stream.utterance.played(ahead)
+                        stream.watch.played(ahead, monotonic())
                     case Cancel() if stream:
                         stream.utterance.cancel()
+                        stream.watch.ended(_outcome(tasks[number:], context), monotonic())
                         del self._streams[context]
                     case Flushed() if stream and stream.drain is not None:
                         stream.drain = Drain(stream.drain.flushes + 1)  # not before the encoder's tail
@@ -330,8 +366,34 @@ class Speaker:
 
     def _open(self, context: str, request: SpeechRequest) -> None:
         try:
-            utterance = self._engine.open(request.options, self._wake)
+            info = self._engine.info
         except EngineError as error:
             self._session.failed(context, error)
+            return
+        watch = Watch(
+            self._observer,
+            context=context,
+            model=info.name,
+            paced=request.options.paced,
+            sample_rate=info.sample_rate,
+            now=monotonic(),
+            text=self._text_came,
+        )
+        try:
+            utterance = self._engine.open(request.options, self._wake)
+        except EngineError as error:
+            watch.refused(error, monotonic())
+            self._session.failed(context, error)
         else:
-            self._streams[context] = _Stream(request, utterance)
+            watch.admitted(monotonic())
+            self._streams[context] = _Stream(request, utterance, watch)
+
+
+def _outcome(tasks: Sequence[Task], context: str) -> Outcome:
+    """How an utterance ended that was dropped with the first of these."""
+    for task in tasks:
+        if task.context == context and isinstance(task.action, Finished):
+            return "error"
+        if task.context == context and isinstance(task.action, Cancelled):
+            return "cancelled"
+    return "gone"

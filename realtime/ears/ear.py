@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from functools import partial
+from time import monotonic
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from engine.audio import Resampler
+from engine.origin import current
 from engine.speech import Pcm
 from realtime.ears.listening import Listening, ListeningEvent
 from realtime.ears.phrases import hear
 from realtime.ears.recogniser import HEARING_RATE, Recogniser
 from realtime.ears.workers import Urgency, Workers
+from realtime.observer import NOBODY, Observer, Recognised
 
 _FURTHEST_BEHIND = 30.0  # seconds of speech that may wait for the recogniser before no more is taken
 _UNREAD_EVENTS = 256
@@ -33,6 +36,7 @@ class Ear:
         recogniser: Recogniser,
         workers: Workers,
         light: Executor,
+        observer: Observer = NOBODY,
     ) -> None:
         self._listening = listening
         self._sample_rate = sample_rate
@@ -40,6 +44,7 @@ class Ear:
         self._recogniser = recogniser
         self._workers = workers
         self._light = light
+        self._observer = observer
         self._resampler: Resampler | None = None
         self._lock = asyncio.Lock()  # pushes change the stream's state in a thread
         self._events: asyncio.Queue[ListeningEvent | Exception | None] = asyncio.Queue(_UNREAD_EVENTS)
@@ -126,10 +131,14 @@ class Ear:
                         break
                     await self._work.wait()
                     continue
+                began = monotonic()
                 heard = await self._workers.run(
                     partial(hear, self._recogniser, job.phrase, self._language),
                     Urgency.FINAL if job.urgent else Urgency.PARTIAL,
                 )
+                seconds = job.phrase.end - job.phrase.start
+                kind: Literal["final", "partial"] = "final" if job.urgent else "partial"
+                self._observer.note(Recognised(current(), monotonic(), kind, began, seconds))
                 async with self._lock:
                     for event in self._listening.heard(heard):
                         await self._events.put(event)

@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
+from time import monotonic
 
+from engine.origin import current
 from realtime.ears.activity import Vad, activity_of
 from realtime.ears.ear import Ear
 from realtime.ears.file import FilePhrases
@@ -25,6 +27,7 @@ from realtime.ears.recogniser import (
     language_of,
 )
 from realtime.ears.workers import Workers
+from realtime.observer import NOBODY, Observer, Recognised
 
 _END = object()
 _STOP_SECONDS = 5.0  # to tell everybody
@@ -50,11 +53,17 @@ class Ears:
     """Hears files and live streams for callers on one event loop; started once, closed once.
 
     Nothing is decoded or recognised on the event loop. Files take turns, phrase by phrase, so that a long one
-    does not keep a short one waiting; live streams come first.
+    does not keep a short one waiting; live streams come first. The ``observer`` is told how long it takes.
     """
 
-    def __init__(self, make: Callable[[], Recogniser] | None, config: EarsConfig | None = None) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Recogniser] | None,
+        config: EarsConfig | None = None,
+        observer: Observer = NOBODY,
+    ) -> None:
         self.config = config or EarsConfig()
+        self._observer = observer
         self._make = make
         self._recogniser: Recogniser | None = None
         self._workers: Workers | None = None
@@ -124,6 +133,7 @@ class Ears:
         if self._files >= self.config.max_files:
             raise HearingOverloaded
         self._files += 1
+        began = monotonic()
         try:
             phrases = FilePhrases(source, recogniser.info, self.config.max_seconds)
             segments: list[HeardSegment] = []
@@ -138,6 +148,7 @@ class Ears:
                     segments += await workers.run(partial(hear, recogniser, phrase, language))
             if pay is not None:
                 await pay(phrases.seconds - paid)
+            self._observer.note(Recognised(current(), monotonic(), "file", began, phrases.seconds))
             return Transcript(tuple(segments), phrases.seconds)
         finally:
             self._files -= 1
@@ -175,7 +186,7 @@ class Ears:
             early=conversation,
             activity=activity_of(self.config.vad),
         )
-        ear = Ear(listening, sample_rate, language, recogniser, workers, self._light)
+        ear = Ear(listening, sample_rate, language, recogniser, workers, self._light, self._observer)
         self._open.add(ear)
         if conversation:
             self._conversing.add(ear)
