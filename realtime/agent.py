@@ -324,10 +324,15 @@ class Agent:
         """Hand on what the mind thinks."""
         conversation = self._conversation
         thoughts = self._mind.reply(messages, self._config.tools)
+        asked, first = monotonic(), None
+        outcome: Literal["stop", "error", "cancelled"] = "cancelled"
         try:
             async for thought in thoughts:
+                first = first or monotonic()
                 self._do(conversation.thought, turn, thought)
         except MindError as error:
+            log.warning("no reply: %s", error)
+            outcome = "error"
             self._do(conversation.thought_failed, turn, str(error))
         except Exception:
             log.exception("a mind broke")
