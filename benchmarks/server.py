@@ -22,6 +22,9 @@ _WATCHED = (sys.executable, "-m", "benchmarks.watched")
 SERVE = (sys.executable, "-c", "from transports.cli import main; main()", "serve")
 """The command of the server itself, before its options."""
 
+LEASH = ("setpriv", "--pdeathsig=KILL")
+"""Before a command: should this process be killed, so is that one (Linux)."""
+
 
 class ServerFailed(RuntimeError):
     """The server did not start, or is not there any more."""

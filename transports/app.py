@@ -21,7 +21,7 @@ from engine.audio import AudioStream, Container, output_format
 from realtime import Encoders
 from realtime.ears import Ears, HearingError
 from transports import errors, fish, gateways, openai, ops, web
-from transports.accounts import Accounts
+from transports.accounts import Accounts, make_limiter
 from transports.accounts.auth import is_loopback
 from transports.accounts.wallet import router as wallet_router
 from transports.agent import Agents
@@ -127,6 +127,7 @@ def create_app(
             settings.prices,
             open_to_all=settings.open_to_all,
             open_without_keys=is_loopback(settings.host),
+            limiter=make_limiter(settings.redis_url),
         )
         accounts.start()
         library = Library(database, blobs)

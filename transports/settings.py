@@ -40,7 +40,8 @@ class Settings:
     ``allowed_origins`` are the web pages of other sites ("https://example.com", "*" for all) that may use this
     server from a browser.
     ``data`` is the folder of all that is kept; the database may be elsewhere (``database_url``, postgresql:// or
-    sqlite://), and so may audio and pictures (``blobs_url``, such as s3://bucket/prefix).
+    sqlite://), and so may audio and pictures (``blobs_url``, such as s3://bucket/prefix). In the Redis of
+    ``redis_url`` the servers of a fleet count the requests of keys together.
     Audio that is made to be fetched later is kept for ``file_seconds``; its address begins with ``public_url``,
     or else as the client called the server. With ``private_callbacks`` a callback may go to this machine and its
     network. A job whose process has died is done by another one after ``job_lease_seconds``.
@@ -63,6 +64,7 @@ class Settings:
     data: Path = field(default_factory=default_data)
     database_url: str | None = field(default=None, repr=False)
     blobs_url: str | None = None
+    redis_url: str | None = field(default=None, repr=False)
     prices: Prices = field(default_factory=Prices)
     open_to_all: bool = False
     asr: RecogniserChoice | None = field(default_factory=RecogniserChoice)

@@ -1,6 +1,5 @@
 """Who is calling, and whether they may: what every endpoint asks before it works."""
 
-import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +9,7 @@ from uuid import uuid4
 from transports.accounts.admission import Admission, Charge, OutOfCredit, Till
 from transports.accounts.keyring import Keyring, state
 from transports.accounts.ledger import Kind, Ledger, Prices
-from transports.accounts.limits import Limits, Meter
+from transports.accounts.limits import Limiter, Limits, LocalLimiter
 from transports.accounts.secret import key_id, matches
 from transports.accounts.tables import LOCAL_ACCOUNT, Account, ApiKey
 from transports.errors import RequestError
@@ -34,14 +33,6 @@ class Caller:
 ANYBODY = Caller(LOCAL_ACCOUNT, None, "local", Limits())
 
 
-class ConcurrencyExceeded(RequestError):
-    """The key has as many requests running as it may have."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__(f"Concurrency limit exceeded: {most} at once", 429, retry_after=1)
-        self.max_concurrency = most
-
-
 @dataclass(frozen=True, slots=True)
 class _Known:
     """A key as it was in the database at a (monotonic) time."""
@@ -53,13 +44,19 @@ class _Known:
 
 
 class Accounts:
-    """The accounts of a server. Limits are those of this process; money is everybody's.
+    """The accounts of a server. Money is everybody's; how many requests there are is counted by ``limiter``.
 
     ``open_to_all`` serves whoever comes. ``open_without_keys`` does so until the first key is created.
     """
 
     def __init__(
-        self, database: Database, prices: Prices, *, open_to_all: bool, open_without_keys: bool
+        self,
+        database: Database,
+        prices: Prices,
+        *,
+        open_to_all: bool,
+        open_without_keys: bool,
+        limiter: Limiter | None = None,
     ) -> None:
         self._database = database
         self._ledger = Ledger(database, prices)
@@ -69,15 +66,17 @@ class Accounts:
         self._open_without_keys = open_without_keys
         self._no_key_at = -CACHE_SECONDS
         self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._meters: dict[str, Meter] = {}
+        self._limiter = limiter or LocalLimiter()
 
     def start(self) -> None:
-        """Begin to settle what requests have used."""
+        """Begin to count requests, and to settle what they have used."""
+        self._limiter.start()
         self._till.start()
 
     async def close(self) -> None:
         """Settle what is left."""
         await self._till.close()
+        await self._limiter.close()
 
     async def authenticate(self, token: str | None, *, direct: bool = True) -> Caller:
         """Who bears the token. Raises RequestError with 401.
@@ -125,16 +124,14 @@ class Accounts:
             return Admission(kind, self._check_open)
         known = await self._valid(caller.key)
         caller = known.caller
-        meter = self._meters.setdefault(known.key.id, Meter())
-        await _enter(meter, caller.limits.max_concurrency, patience)
+        place = await self._limiter.enter(
+            known.key.id, known.caller.limits, counted=not promised, patience=patience
+        )
         try:
-            rate = caller.limits.requests_per_minute
-            if not promised and (wait := meter.request(rate, monotonic())):
-                raise RequestError(f"rate limit exceeded: {rate} requests a minute", 429, retry_after=wait)
             if known.limited and not await self._ledger.solvent(caller.account):
                 raise OutOfCredit
         except BaseException:
-            meter.leave()
+            place.leave()
             raise
         charge = Charge(
             caller.account,
@@ -143,7 +140,7 @@ class Accounts:
             request_id or uuid4().hex,
             known.limited,
             request_id is not None,
-            meter,
+            place,
             self._till,
         )
         return Admission(kind, partial(self._valid, known.key.id), charge)
@@ -189,16 +186,6 @@ class Accounts:
                 self._open_without_keys = False  # and for good: keys are not deleted
             self._no_key_at = at
         return self._open_without_keys
-
-
-async def _enter(meter: Meter, most: int | None, patience: float) -> None:
-    try:
-        async with asyncio.timeout(patience):
-            while not meter.enter(most):
-                meter.freed.clear()
-                await meter.freed.wait()
-    except TimeoutError:
-        raise ConcurrencyExceeded(most or 0) from None
 
 
 def _unauthorized(problem: str) -> RequestError:

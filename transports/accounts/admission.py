@@ -10,7 +10,7 @@ from math import ceil
 from typing import Self
 
 from transports.accounts.ledger import Bill, Kind, Ledger
-from transports.accounts.limits import Meter
+from transports.accounts.limits import Place
 from transports.errors import RequestError
 from transports.store import StoreError
 
@@ -97,7 +97,7 @@ class Charge:
     request: str
     limited: bool
     repeated: bool
-    meter: Meter
+    place: Place
     till: Till
 
     def bill(self, units: int) -> Bill:
@@ -154,7 +154,7 @@ class Admission:
         """The request has ended. Idempotent."""
         charge, self._charge = self._charge, None
         if charge is not None:
-            charge.meter.leave()
+            charge.place.leave()
             if self._used != self._paid or charge.repeated:
                 charge.till.settle(charge.bill(self._used))
 

@@ -110,6 +110,12 @@ def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -
     help="Where audio and pictures are kept, such as s3://bucket/prefix; else in the data folder.",
 )
 @click.option(
+    "--redis-url",
+    metavar="URL",
+    help="redis://:password@host:6379/0, in which the servers of a fleet count the requests of each API key "
+    "together; else each for itself. Better set in the environment, where other users do not see the password.",
+)
+@click.option(
     "--open",
     "open_to_all",
     is_flag=True,
@@ -177,6 +183,7 @@ def serve(
     data: Path,
     database_url: str | None,
     blobs_url: str | None,
+    redis_url: str | None,
     open_to_all: bool,
     public_url: str | None,
     keep_audio: float,
@@ -220,6 +227,7 @@ def serve(
         data=data,
         database_url=database_url,
         blobs_url=blobs_url,
+        redis_url=redis_url,
         prices=Prices(price_tts, price_asr),
         open_to_all=open_to_all,
     )

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import click
 
-from transports.accounts import Keyring
+from transports.accounts import Keyring, make_limiter
 from transports.accounts.auth import is_loopback
 from transports.settings import Settings, default_data
 from transports.store import Blobs, Database, StoreError, database_url
@@ -57,6 +57,7 @@ async def opened(data: Path, url: str | None) -> AsyncIterator[Database]:
 async def check(settings: Settings) -> bool:
     """See that a server with these settings could start; returns whether it has API keys."""
     try:
+        make_limiter(settings.redis_url)
         await Blobs(settings.blobs_place).start()
     except (StoreError, OSError) as error:
         raise click.ClickException(str(error)) from None
