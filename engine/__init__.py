@@ -1,7 +1,15 @@
 """Text in, audio frames out: the engine's public face. It knows no socket, no HTTP and no user."""
 
 from engine.engine import Engine, EngineConfig, EngineState, Utterance
-from engine.errors import EngineError, EngineStopped, Overloaded, SpeechError, UnknownVoice, UnusableVoice
+from engine.errors import (
+    EngineError,
+    EngineStopped,
+    Overloaded,
+    SpeechBusy,
+    SpeechError,
+    UnknownVoice,
+    UnusableVoice,
+)
 from engine.models.base import SpeechModel
 from engine.speech import (
     PLAIN,
@@ -30,6 +38,7 @@ __all__ = [
     "Reference",
     "Sampling",
     "Segment",
+    "SpeechBusy",
     "SpeechError",
     "SpeechModel",
     "StreamId",

@@ -29,5 +29,13 @@ class SpeechError(EngineError):
     """The model could not speak one segment. Ends that stream and no other."""
 
 
+class SpeechBusy(SpeechError):
+    """What makes the speech is too busy for this segment, which may succeed after ``retry_after`` seconds."""
+
+    def __init__(self, reason: str, retry_after: float = 1.0) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
 class UnusableVoice(SpeechError):
     """The voices of a stream leave the model no room to speak: their recordings are too long or too many."""

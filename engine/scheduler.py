@@ -22,7 +22,8 @@ class SchedulerConfig:
     times as many are open: most of a conversation's time, the other side speaks. ``max_batch`` run in one step,
     ``max_prefills`` of them with a new segment: the frames of the others wait for it. A paced stream is held back
     at ``max_ahead`` seconds before its listener runs dry, any stream at ``max_untaken`` seconds of audio that
-    nobody has taken from the engine yet.
+    nobody has taken from the engine yet. Unless they are ``rivals`` for a machine, streams that are ahead do not
+    wait for those who hear nothing.
     """
 
     max_streams: int
@@ -30,6 +31,7 @@ class SchedulerConfig:
     max_ahead: float = 10.0
     max_untaken: float = 2.0
     max_prefills: int = 1
+    rivals: bool = True
 
 
 OVERBOOKING = 4
@@ -164,7 +166,7 @@ class Scheduler:
             else:
                 due.append((2, state.dry_at, stream))
         due.sort()
-        if due and due[0][0] == 0:  # somebody is silent
+        if config.rivals and due and due[0][0] == 0:  # somebody is silent
             due = [one for one in due if one[0] == 0 or one[1] - now < CALM]
         prefill: list[StreamId] = []
         step: list[StreamId] = []

@@ -213,7 +213,9 @@ class Worker:
             self._info = info = model.info
             limit = max_streams or info.max_streams or self._measure_capacity(model)
             self._scheduler = Scheduler(
-                SchedulerConfig(limit, info.max_batch, max_ahead, max_untaken, info.max_prefills)
+                SchedulerConfig(
+                    limit, info.max_batch, max_ahead, max_untaken, info.max_prefills, not info.elsewhere
+                )
             )
         except BaseException as error:
             self._loaded(error)

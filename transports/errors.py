@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from engine import EngineError, EngineStopped, Overloaded, UnknownVoice, UnusableVoice
+from engine import EngineError, EngineStopped, Overloaded, SpeechBusy, UnknownVoice, UnusableVoice
 from realtime import ears
 from transports.store import StoreError
 
@@ -91,7 +91,7 @@ def failure(error: Exception) -> Failure:
             return Failure(str(error), error.status, _retry(error.retry_after), error.field, error.code)
         case UnknownVoice() | UnusableVoice():
             return Failure(f"reference_id: {error}", 400, field="reference_id")
-        case Overloaded():
+        case Overloaded() | SpeechBusy():
             return Failure(str(error), 503, _retry(error.retry_after))
         case EngineStopped():
             return Failure(str(error), 503, _retry(1))

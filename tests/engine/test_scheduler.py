@@ -152,6 +152,15 @@ def test_while_somebody_is_silent_only_who_is_short_of_speech_runs_beside() -> N
     assert s.plan(0.0).step == (C, B, A)
 
 
+def test_without_rivals_nobody_who_is_ahead_waits_for_somebody_who_is_silent() -> None:
+    for rivals, step in ((True, (B,)), (False, (B, A))):
+        s = opened(scheduler(max_ahead=2.0, rivals=rivals), A, B, paced=False)
+        s.queue(A, 0.0)
+        speak(s, A, 9.0, 0.0)
+        s.queue(B, 0.0)
+        assert s.plan(0.0).step == step
+
+
 def test_several_prefills_a_step_for_a_model_that_reads_them_together() -> None:
     s = opened(scheduler(max_prefills=2), A, B, C)
     for stream in (A, B, C):

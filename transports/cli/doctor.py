@@ -28,7 +28,7 @@ def doctor(as_json: bool, model: ModelChoice) -> None:
     How long and how loud the sentence should be is known of the bundled voice only. Of another model it is enough
     that it can be heard, and is made faster than it is heard.
     """
-    checks = [*installation(s2=not model.bundled), *machine()]
+    checks = [*installation(s2=not model.bundled and not model.remote), *machine()]
     if as_json:
         checks += _trial(model)
         well = _well(checks)

@@ -12,11 +12,16 @@ from click.core import ParameterSource
 
 from engine import EngineError, SpeechModel
 from engine.speech import Voice
+from transports.cli.endpoint import ENDPOINT, ENDPOINT_OPTIONS, EndpointOption, endpoint_config
 
 if TYPE_CHECKING:
     from engine.models.dual_ar import DualAROptions
+    from engine.models.openai_speech import OpenAISpeechConfig
 
 BUNDLED = "hibari"
+BUILT_IN = "builtin"
+ENGINES = (BUILT_IN, ENDPOINT)
+"""What may compute the speech."""
 
 Command = Callable[..., Any]
 
@@ -32,22 +37,31 @@ _POSSIBLE = (
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """A model that was asked for, and the options that were given for it: parameter names and their values."""
+    """A model that was asked for, what computes its speech, and the options that were given for it.
+
+    ``options`` are parameter names and their values: those of the engine, or of S2 models.
+    """
 
     name: str = BUNDLED
     options: Mapping[str, Any] = field(default_factory=dict)
+    engine: str = BUILT_IN
 
     @property
     def bundled(self) -> bool:
         """Whether it is the voice that comes with parrotfish."""
-        return self.name == BUNDLED
+        return self.name == BUNDLED and not self.remote
+
+    @property
+    def remote(self) -> bool:
+        """Whether the speech comes from an endpoint, and nothing of a model is needed here."""
+        return self.engine == ENDPOINT
 
     def fetched(self) -> "ModelChoice":
         """The same, with its files on this machine: ``name`` is then a folder, unless it is the bundled one.
 
         Raises :class:`click.ClickException`, also if what such a model needs is not installed.
         """
-        if self.bundled:
+        if self.bundled or self.remote:
             return self
         folder = Path(self.name).expanduser()
         if not folder.is_dir() and not _ON_HUB.fullmatch(self.name):
@@ -66,6 +80,10 @@ class ModelChoice:
             )  # inside: its import is the slowest part of loading it
 
             return HibariModel()
+        if self.remote:
+            from engine.models.openai_speech import OpenAISpeechModel
+
+            return OpenAISpeechModel(self._endpoint(max_streams))
         _import_dual_ar()
         from engine.models.dual_ar import load_dual_ar
 
@@ -82,6 +100,10 @@ class ModelChoice:
         if self.bundled:
             info = self.load(None).info
             return tuple(sorted(info.voices, key=lambda voice: voice.id != info.default_voice))
+        if self.remote:
+            from engine.models.openai_speech import voices_of
+
+            return voices_of(self._endpoint(None))
         _import_dual_ar()
         from engine.models.dual_ar.config import read_config
         from engine.models.dual_ar.voices import list_voices, read_voices
@@ -95,7 +117,7 @@ class ModelChoice:
 
     def arguments(self) -> list[str]:
         """What to write on a command line to choose the same."""
-        arguments = ["--model", self.name]
+        arguments = ["--engine", self.engine] if self.remote else ["--model", self.name]
         for name, value in self.options.items():
             option = "--" + name.replace("_", "-")
             if isinstance(value, bool):
@@ -103,6 +125,17 @@ class ModelChoice:
             else:
                 arguments += [option, ",".join(value) if isinstance(value, tuple) else str(value)]
         return arguments
+
+    def _endpoint(self, max_streams: int | None) -> "OpenAISpeechConfig":
+        """The endpoint, and what it says of itself. Raises :class:`click.ClickException`."""
+        from engine.models.openai_speech import EndpointError, discover
+
+        try:
+            return discover(endpoint_config(self.options, max_streams))
+        except EndpointError as error:
+            option = {"key": "key-env"}.get(error.missing, error.missing)
+            advice = f"\nSee --engine-{option}." if option else ""
+            raise click.ClickException(f"{error}{advice}") from error
 
     def _dual_ar_options(self, max_streams: int | None) -> "DualAROptions":
         from engine.models.dual_ar import DualAROptions
@@ -166,6 +199,16 @@ _MODEL = click.option(
     metavar="NAME",
     help=f"{BUNDLED}, the bundled voice; the folder of a checkpoint of Fish Audio S2-Pro or OpenAudio S1-mini; "
     "or a name on the Hugging Face hub, such as fishaudio/s2-pro.",
+)
+
+
+_ENGINE = click.option(
+    "--engine",
+    default=BUILT_IN,
+    type=click.Choice(ENGINES),
+    envvar="PARROTFISH_ENGINE",
+    help=f"What computes the speech: {BUILT_IN}, here, with --model; or {ENDPOINT}, any server with OpenAI's "
+    "/audio/speech, such as SGLang-Omni, vLLM-Omni, Kokoro-FastAPI or OpenAI's own.",
 )
 
 
@@ -250,41 +293,61 @@ def model_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def with_choice(*args: Any, **kwargs: Any) -> Any:
-        values = {name: kwargs.pop(name) for name in _S2_OPTIONS}
+        values = {name: kwargs.pop(name) for name in (*_S2_OPTIONS, *ENDPOINT_OPTIONS)}
         source = click.get_current_context().get_parameter_source
         given = {name: values[name] for name in values if source(name) is not ParameterSource.DEFAULT}
-        choice = ModelChoice(kwargs.pop("model"), given)
-        if choice.bundled and given:
-            raise click.UsageError(
-                f"--{next(iter(given)).replace('_', '-')} is for S2 models; {BUNDLED} does not know it: leave it "
-                "out, or choose another --model"
-            )
+        choice = ModelChoice(kwargs.pop("model"), given, kwargs.pop("engine"))
+        _check(choice, model_given=source("model") is ParameterSource.COMMANDLINE)
         return command(*args, model=choice, **kwargs)
 
     decorated: Command = with_choice
-    for option in reversed(_S2_OPTIONS.values()):
+    for option in reversed([*_S2_OPTIONS.values(), *ENDPOINT_OPTIONS.values()]):
         decorated = option(decorated)
-    return _MODEL(decorated)
+    return _MODEL(_ENGINE(decorated))
+
+
+def _check(choice: ModelChoice, *, model_given: bool) -> None:
+    """Raise :class:`click.UsageError` for options that are for something else than what was chosen."""
+    for name in choice.options:
+        option = f"--{name.replace('_', '-')}"
+        if name in ENDPOINT_OPTIONS and not choice.remote:
+            raise click.UsageError(f"{option} is for --engine {ENDPOINT}")
+        if name in _S2_OPTIONS and choice.remote:
+            raise click.UsageError(f"{option} is for S2 models that are computed here, not for {ENDPOINT}")
+        if name in _S2_OPTIONS and choice.bundled:
+            raise click.UsageError(
+                f"{option} is for S2 models; {BUNDLED} does not know it: leave it out, or choose another --model"
+            )
+    if choice.remote and "engine_url" not in choice.options:
+        raise click.UsageError(f"--engine {ENDPOINT} needs --engine-url")
+    if choice.remote and model_given:
+        raise click.UsageError(f"--model is computed here; --engine {ENDPOINT} has --engine-model")
 
 
 def chosen_option() -> str | None:
     """The first option of :func:`model_options` that was written on the command line."""
     source = click.get_current_context().get_parameter_source
-    names = ("model", *_S2_OPTIONS)
+    names = ("model", "engine", *_S2_OPTIONS, *ENDPOINT_OPTIONS)
     written = (name for name in names if source(name) is ParameterSource.COMMANDLINE)
     return next((f"--{name.replace('_', '-')}" for name in written), None)
 
 
 class ModelCommand(click.Command):
-    """A command whose help has a section of its own for what only S2 models understand."""
+    """A command whose help has sections of their own for what only some models understand."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, in two sections."""
-        sections: dict[bool, list[tuple[str, str]]] = {False: [], True: []}
+        """Write the options, in sections."""
+        sections: dict[str, list[tuple[str, str]]] = {title: [] for title in ("Options", *_TITLES.values())}
         for parameter in self.get_params(ctx):
             if record := parameter.get_help_record(ctx):
-                sections[isinstance(parameter, _S2Option)].append(record)
-        for of_s2, title in ((False, "Options"), (True, "Options of S2 models")):
-            if sections[of_s2]:
+                sections[_TITLES.get(type(parameter), "Options")].append(record)
+        for title, records in sections.items():
+            if records:
                 with formatter.section(title):
-                    formatter.write_dl(sections[of_s2])
+                    formatter.write_dl(records)
+
+
+_TITLES: dict[type[click.Parameter], str] = {
+    _S2Option: "Options of S2 models",
+    EndpointOption: f"Options of --engine {ENDPOINT}",
+}

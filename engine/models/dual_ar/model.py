@@ -18,8 +18,8 @@ from engine.models.dual_ar.tokenizer import SPEAKER
 from engine.models.dual_ar.vocoder import Lead, Vocoder
 from engine.models.dual_ar.voices import Voices, speakers
 from engine.models.dual_ar.watchdog import Watchdog
-from engine.models.dual_ar.words import SegmentWords, WordEstimator
 from engine.models.lane import enough_memory
+from engine.models.words import SegmentWords, WordEstimator
 from engine.speech import Frame, ModelInfo, Pcm, Reference, Segment, StreamId, StreamOptions
 
 HISTORY = 2048

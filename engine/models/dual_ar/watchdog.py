@@ -1,5 +1,7 @@
 """Notices that a segment has gone astray: the model repeats itself, or has fallen silent and does not end."""
 
+from engine.models.words import SILENCE
+
 FRAME_SECONDS = 2048 / 44_100
 LONGEST_PERIOD = 8
 """Frames after which a loop comes round at most; longer ones do not occur while tokens are drawn at random."""
@@ -7,10 +9,9 @@ LOOP_SECONDS = 3.0
 """Nobody holds a sound, or repeats a syllable exactly, for so long: sung vowels end within a second."""
 SILENT_SECONDS = 4.0
 """No pause within a segment is so long: those of speech, paragraphs included, end within two seconds."""
-SILENCE = 1e-3
-"""RMS (-60 dBFS) below which a frame is silent in any case ..."""
 RELATIVE_SILENCE = 0.02
-"""... and the share of the segment's loudest frame (-34 dB) below which it is too: a recording has its noise."""
+"""A frame is silent below SILENCE in any case, and below this share of the loudest one of its segment (-34 dB): a
+recording has its noise."""
 
 
 class Watchdog:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.models.dual_ar.words import WordEstimator
+from engine.models.words import WordEstimator
 from engine.speech import WordTime
 
 FRAME = 2048 / 44_100

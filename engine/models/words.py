@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import regex
 
-from engine.models.dual_ar.watchdog import SILENCE
 from engine.speech import WordTime
 
 # Scripts that are written without spaces: each sign (grapheme cluster) counts as a word.
@@ -34,6 +33,9 @@ _CLASSES = [
 ]
 _LONG_PAUSE, _LONG_PAUSE_SECONDS = regex.compile(r"[.!?…。！？｡؟।\n]"), 0.45
 _SHORT_PAUSE, _SHORT_PAUSE_SECONDS = regex.compile(r"[,;:–—、，；：､،]"), 0.2
+
+SILENCE = 1e-3
+"""RMS (-60 dBFS) below which speech is silent in any case."""
 
 _PRIOR_SECONDS = 2.0  # of speech at the average pace, which the first segments are weighed against
 _KEPT = 0.7  # of the weight of what was learnt, with each segment
