@@ -81,13 +81,18 @@ class Server(uvicorn.Server):
 
     def serve_on(self, listener: socket.socket) -> None:
         """Serve until a signal ends it."""
+        before = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_SECONDS)
         logging.getLogger("uvicorn.error").addFilter(_NoFalseAlarm())
         logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a stranger's broken form is no news
         for name in ("uvicorn.error", "uvicorn.access"):
             logging.getLogger(name).addFilter(HideKeys())
-        with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
-            runner.run(self.serve(sockets=[listener]))
+        try:
+            with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
+                runner.run(self.serve(sockets=[listener]))
+        finally:  # the process may go on without the server, and without its model
+            sys.setswitchinterval(before)
+            gc.unfreeze()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Uvicorn's own, which also learns the loop that signals are passed on to."""
