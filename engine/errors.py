@@ -10,6 +10,7 @@ class Overloaded(EngineError):
 
     def __init__(self, reason: str, retry_after: float = 1.0) -> None:
         super().__init__(f"{reason}; try again in {retry_after:g} s")
+        self.brief = reason
         self.retry_after = retry_after
 
 

@@ -1,7 +1,8 @@
 """On whose behalf something is done: ids for logs and traces, and never a key, a name or a text.
 
-Whoever takes a request in says so once, with :func:`begin`. What is done for it in the same task, or in tasks that
-are made there, finds it with :func:`current`; what is done elsewhere, such as in the engine's thread, is handed it.
+Whoever takes a request in says so once, with :func:`begin`. What is done for it in the same task, or in tasks
+that are made there, finds it with :func:`current`; what is done elsewhere, such as in the engine's thread, is
+handed it.
 """
 
 import contextlib
@@ -54,7 +55,8 @@ class TraceParent:
 class Origin:
     """One request or socket: its id, over which ``transport`` it came, and the id of its caller's API key.
 
-    ``trace`` is the span that belongs to it, or that of its client if this server makes none; None without either.
+    ``trace`` is the span that belongs to it, or that of its client if this server makes none; None without
+    either.
     """
 
     request: str

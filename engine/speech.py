@@ -6,6 +6,8 @@ from typing import NewType
 import numpy as np
 import numpy.typing as npt
 
+from engine.origin import Origin
+
 Pcm = npt.NDArray[np.float32]
 """Mono samples, nominally within [-1, 1], shape ``(n,)``."""
 
@@ -93,7 +95,7 @@ class StreamOptions:
 
     Speaker ``i`` of the text speaks with ``voices[i]``; a speaker beyond the list with the last of it.
     ``paced`` says that somebody listens as it is spoken: such a stream is served by its playout deadline and
-    held back when it is far ahead; the others take what is left of the machine.
+    held back when it is far ahead; the others take what is left of the machine. ``origin`` is on whose behalf.
     """
 
     voices: tuple[str, ...]
@@ -101,6 +103,7 @@ class StreamOptions:
     sampling: Sampling = field(default_factory=Sampling)
     condition_on_previous: bool = True
     paced: bool = True
+    origin: Origin | None = field(default=None, compare=False)
 
     def voice(self, speaker: int) -> str:
         """The voice id of a speaker number in the text."""

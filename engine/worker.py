@@ -15,6 +15,7 @@ from engine.audio import Stretcher
 from engine.errors import SpeechError
 from engine.models.base import SpeechModel
 from engine.numbers import Paged, SegmentTiming, WorkerNumbers, WorkerTally
+from engine.origin import within
 from engine.scheduler import Scheduler, SchedulerConfig
 from engine.speech import Frame, ModelInfo, Reference, Segment, StreamId, StreamOptions
 
@@ -270,11 +271,12 @@ class Worker:
             self._tally.release.add(self._clock() - since)
         deliveries: list[Delivery] = []
         for stream, (segment, said) in segments.items():
-            try:
-                self._prefill(model, stream, at_work[stream], segment, said)
-            except Exception as error:
-                del at_work[stream]
-                deliveries.append(Delivery(stream, _speech_error(error)))
+            with within(at_work[stream].options.origin):
+                try:
+                    self._prefill(model, stream, at_work[stream], segment, said)
+                except Exception as error:
+                    del at_work[stream]
+                    deliveries.append(Delivery(stream, _speech_error(error)))
         deliveries += self._step(model, at_work)
         self._record(plan.prefill, deliveries)
         return True
@@ -298,15 +300,19 @@ class Worker:
         streams = tuple(at_work)
         began = self._clock()
         try:
-            outcomes: Sequence[Frame | SpeechError] = model.step(streams)
+            outcomes = list(model.step(streams))
         except Exception as error:  # the whole batch is lost, but only this batch
             self._failures += 1
             if self._failures == GIVE_UP_AFTER:
                 raise  # a device that is gone fails every step: an engine that says so can be replaced
-            outcomes = [_speech_error(error) for _ in streams]
+            outcomes = []
+            for stream in streams:
+                with within(at_work[stream].options.origin):
+                    outcomes.append(_speech_error(error))
         else:
             self._failures = 0
         now = self._clock()
+        outcomes: list[Frame | SpeechError]
         self._tally.steps.add(now - began)
         self._tally.batch.add(len(streams))
         self._tally.busy += now - began

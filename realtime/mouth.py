@@ -8,6 +8,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
+from engine.logs import UserText
 from realtime.heard import HeardWords
 from realtime.line import PACKET_SECONDS, Line, LinePlayed, PacketCutter
 from realtime.player import Player
@@ -266,7 +267,7 @@ class Mouth:
                 case Finished(error):
                     utterance.over, utterance.error = True, error
                 case Log(message):
-                    log.info("%s: %s", context, message)
+                    log.info("%s: %s", context, UserText(message))
             self._wake.set()
         raise ConnectionError("the speaker was disconnected by somebody else")
 

@@ -41,6 +41,11 @@ class RequestError(Exception):
         self.code = code
         self.retry_after = retry_after
 
+    @property
+    def brief(self) -> str:
+        """What of it a log may have: not the value."""
+        return f"{self.status} {self.field}" if self.field else f"{self.status}"
+
 
 _short = Repr()
 _short.maxlevel, _short.maxlist, _short.maxdict, _short.maxstring, _short.maxother = 2, 3, 3, 80, 80

@@ -59,7 +59,7 @@ class Moonshine:
             try:
                 check_error(error)
             except moonshine_voice.MoonshineError as failed:
-                raise RecogniserFailed(f"{self.info.name}: {failed}") from failed
+                raise RecogniserFailed(self.info.name, str(failed)) from failed
             text = joined(line.text for line in self._model._parse_transcript(heard).lines)
         return [HeardSegment(0.0, seconds, text)] if text else []
 

@@ -129,7 +129,15 @@ class HearingOff(HearingError):
 
 
 class RecogniserFailed(HearingError):
-    """The recogniser could not do it: no fault of the audio."""
+    """The recogniser could not do it: no fault of the audio.
+
+    ``said`` is what another program has to say of it: it may quote the audio, and is in no log; ``brief`` is the
+    rest.
+    """
+
+    def __init__(self, brief: str, said: str = "") -> None:
+        super().__init__(f"{brief}: {said}" if said else brief)
+        self.brief = brief
 
 
 # Scripts that set no spaces: Thai and Lao; Chinese and Japanese; their punctuation and wide forms.

@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from engine.origin import trace_headers
 from engine.speech import Pcm
 from realtime.ears.recogniser import (
     HEARING_RATE,
@@ -60,10 +61,8 @@ class Remote:
         if response.status_code in (429, 503):
             raise HearingOverloaded(_seconds(response.headers.get("retry-after")))
         if not response.is_success:
-            said = response.text[:_SHOWN]
-            raise RecogniserFailed(
-                f"{self.info.name}: the recogniser answered {response.status_code}: {said}"
-            )
+            brief = f"{self.info.name}: the recogniser answered {response.status_code}"
+            raise RecogniserFailed(brief, response.text[:_SHOWN])
         try:
             answer = _Answer.model_validate_json(response.content)
         except ValidationError as error:
@@ -83,7 +82,10 @@ class Remote:
             fields["language"] = language
         try:
             return self._client.post(
-                "audio/transcriptions", data=fields, files={"file": ("audio.wav", audio, "audio/wav")}
+                "audio/transcriptions",
+                data=fields,
+                files={"file": ("audio.wav", audio, "audio/wav")},
+                headers=trace_headers(),
             )
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__

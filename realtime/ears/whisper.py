@@ -37,7 +37,7 @@ class Whisper:
             segments, _ = self._model.transcribe(pcm, language=language, condition_on_previous_text=False)
             return [HeardSegment(part.start, part.end, part.text.strip()) for part in segments]
         except RuntimeError as error:
-            raise RecogniserFailed(f"{self.info.name}: {error}") from error
+            raise RecogniserFailed(self.info.name, str(error)) from error
 
     def close(self) -> None:
         """Free its memory."""

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from enum import IntEnum
 from typing import TypeVar
 
@@ -55,7 +56,8 @@ class Workers:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(self._next)
 
-        future = self._executor.submit(work)
+        # In a copy of the caller's context: it says on whose behalf this is done.
+        future = self._executor.submit(copy_context().run, work)
         future.add_done_callback(done)
         return await asyncio.wrap_future(future)
 

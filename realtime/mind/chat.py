@@ -9,6 +9,7 @@ import httpx
 import orjson
 from pydantic import BaseModel, Field, ValidationError
 
+from engine.origin import trace_headers
 from realtime.mind.base import Message, MindError, TextDelta, Thought, Tool, ToolCall
 from realtime.mind.thinking import ThinkingFilter
 
@@ -62,10 +63,12 @@ class Chat:
             asked["tools"] = [_tool(tool) for tool in tools]
         thinking, calls, finish = ThinkingFilter(), _Calls(), None
         try:
-            async with self._client.stream("POST", "chat/completions", json=asked) as response:
+            async with self._client.stream(
+                "POST", "chat/completions", json=asked, headers=trace_headers()
+            ) as response:
                 if not response.is_success:
                     said = (await _beginning(response)).decode(errors="replace")
-                    raise self._error(f"answered {response.status_code}: {said}")
+                    raise self._error(f"answered {response.status_code}", said)
                 async with aclosing(_events(response)) as events:
                     async for data in events:
                         chunk = self._chunk(data)
@@ -98,13 +101,13 @@ class Chat:
             chunk = _Chunk.model_validate_json(data)
         except ValidationError:
             said = data[:_SHOWN].decode(errors="replace")
-            raise self._error(f"sent what is no part of a reply: {said}") from None
+            raise self._error("sent what is no part of a reply", said) from None
         if chunk.error is not None:
-            raise self._error(f"failed: {orjson.dumps(chunk.error).decode()[:_SHOWN]}")
+            raise self._error("failed", orjson.dumps(chunk.error).decode()[:_SHOWN])
         return chunk
 
-    def _error(self, what: str) -> MindError:
-        return MindError(f"{self._config.model} at {self._config.url} {what}")
+    def _error(self, what: str, said: str = "") -> MindError:
+        return MindError(f"{self._config.model} at {self._config.url} {what}", said)
 
 
 class _Function(BaseModel):

@@ -2,7 +2,7 @@
 
 import ipaddress
 import logging
-import re
+from dataclasses import replace
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -10,6 +10,8 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 from starlette.requests import HTTPConnection
 
+from engine import origin
+from engine.logs import hide_secrets
 from transports.accounts.accounts import Caller
 from transports.services import services_of
 
@@ -18,11 +20,6 @@ SUBPROTOCOL: Final = "parrotfish"
 KEY_SUBPROTOCOL: Final = "parrotfish.key."
 
 _PROXY_HEADERS = frozenset(("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"))
-_SECRET = re.compile(
-    r"(?i)(authorization: *(?:(?:bearer|basic|digest) +)?)[^\r\n]+"
-    r"|([?&]token=|parrotfish\.key\.)[^\s&,'\"]+"
-    r"|(pf_[a-z0-9]{10}_)[a-z0-9_-]{43}"
-)
 
 
 async def authenticate(connection: HTTPConnection) -> Caller:
@@ -32,7 +29,10 @@ async def authenticate(connection: HTTPConnection) -> Caller:
     """
     services = services_of(connection)
     direct = is_direct(connection, services.settings.allowed_origins)
-    return await services.accounts.authenticate(_token(connection), direct=direct)
+    caller = await services.accounts.authenticate(_token(connection), direct=direct)
+    if caller.key is not None and (now := origin.current()) is not None:
+        origin.begin(replace(now, key=caller.key))  # what is logged from here on names it
+    return caller
 
 
 _BEARER = HTTPBearer(
@@ -106,7 +106,7 @@ class HideKeys(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Lets every record through, without its secrets."""
         message = record.getMessage()
-        hidden = _SECRET.sub(lambda found: f"{found[found.lastindex or 0]}***", message)
+        hidden = hide_secrets(message)
         if hidden != message:
             record.msg, record.args = hidden, ()
         return True

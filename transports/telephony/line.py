@@ -12,6 +12,7 @@ import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from engine.audio import Law, decode_g711, output_format
+from engine.logs import UserText
 from realtime.conversation.events import ConversationEvent
 from realtime.line import Digit, Heard, LineEvent, LineFormat
 from transports.telephony.config import TelephonyConfig
@@ -170,7 +171,7 @@ class PhoneLine:
                 if (played := self._marks.back(name)) is not None:
                     self._put(played)
             case Complaint(reason):
-                log.warning("the provider of a call complains: %s", reason)
+                log.warning("the provider of a call complains: %s", UserText(reason))
             case Stopped():
                 self._hang_up()
             case Started():

@@ -32,6 +32,11 @@ _SILENCE: dict[Law, bytes] = {"mulaw": b"\xff", "alaw": b"\xd5"}
 class MediaError(ValueError):
     """A message that is none of the protocol: names the field, its value, and what would be right."""
 
+    @property
+    def brief(self) -> str:
+        """The field, for the log."""
+        return str(self).partition(":")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Started:

@@ -13,6 +13,7 @@ from engine.models.hibari.presets import DEFAULT_VOICE, LOUDNESS, PRESETS, Prese
 from engine.models.hibari.reading import Reader
 from engine.models.hibari.stream import FRAME_HOPS, Stream
 from engine.models.hibari.synthesis import HOP, HOP_SECONDS, SAMPLE_RATE, Synthesizer
+from engine.origin import within
 from engine.speech import Frame, ModelInfo, Reference, Segment, StreamId, StreamOptions
 
 _PHONEMES_PER_SECOND = 19
@@ -72,6 +73,7 @@ class HibariModel:
             raise SpeechError(f"unknown voice {voice!r}; this model has {', '.join(PRESETS)}")
         state = self._streams.get(stream) or Stream(Synthesizer(_noise(stream, options.sampling.seed)))
         self._streams[stream] = state
+        state.origin = options.origin
         state.begin(self._phrases(segment, preset, options.speed))
         try:
             state.prepare()
@@ -123,7 +125,9 @@ class HibariModel:
             yield silence(_UNSPEAKABLE_HOPS)
 
     def _failed(self, stream: StreamId, error: Exception) -> SpeechError:
-        _log.error("stream %d cannot be spoken", stream, exc_info=error)
+        state = self._streams.get(stream)
+        with within(state.origin if state else None):
+            _log.error("stream %d cannot be spoken", stream, exc_info=error)
         self.release(stream)
         return SpeechError(f"the text could not be spoken ({type(error).__name__})")
 

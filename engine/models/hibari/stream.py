@@ -8,6 +8,7 @@ import numpy as np
 from engine.models.hibari.phrase import Phrase
 from engine.models.hibari.sentences import Word
 from engine.models.hibari.synthesis import HOP, HOP_SECONDS, Synthesizer
+from engine.origin import Origin
 from engine.speech import Frame, Pcm, WordTime
 
 FRAME_HOPS = 8
@@ -17,9 +18,13 @@ _LOOKAHEAD_HOPS = 120  # less than this left to say, and the next phrase is want
 
 
 class Stream:
-    """Speaks segment after segment with one synthesizer, so that pitch phase and noise run on."""
+    """Speaks segment after segment with one synthesizer, so that pitch phase and noise run on.
+
+    ``origin`` is on whose behalf, for the log.
+    """
 
     def __init__(self, synthesizer: Synthesizer) -> None:
+        self.origin: Origin | None = None
         self._synthesizer = synthesizer
         self.begin(iter(()))
 
