@@ -1,9 +1,10 @@
 """Text in, audio frames out: the engine's public face. It knows no socket, no HTTP and no user."""
 
-from engine.engine import Engine, EngineConfig, EngineState, Utterance
+from engine.engine import Engine, EngineConfig, EngineState, Models, Utterance
 from engine.errors import (
     EngineError,
     EngineStopped,
+    ModelUnavailable,
     Overloaded,
     SpeechBusy,
     SpeechError,
@@ -11,6 +12,7 @@ from engine.errors import (
     UnusableVoice,
 )
 from engine.models.base import SpeechModel
+from engine.process import ModelSpec, ProcessConfig
 from engine.speech import (
     PLAIN,
     Frame,
@@ -34,7 +36,11 @@ __all__ = [
     "EngineStopped",
     "Frame",
     "ModelInfo",
+    "ModelSpec",
+    "ModelUnavailable",
+    "Models",
     "Overloaded",
+    "ProcessConfig",
     "Reference",
     "Sampling",
     "Segment",

@@ -5,15 +5,21 @@ import contextlib
 import itertools
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Self
 
 from engine.errors import EngineStopped, Overloaded, SpeechError, UnknownVoice
 from engine.models.base import SpeechModel
 from engine.numbers import SegmentTiming, WorkerNumbers
+from engine.origin import current
+from engine.process import ModelSpec, Pool, ProcessConfig
+from engine.runner import Runner, ThreadRunner
 from engine.speech import Frame, ModelInfo, Reference, Segment, StreamId, StreamOptions
-from engine.worker import Delivery, Worker
+from engine.worker import Delivery
+
+Models = Callable[[], SpeechModel] | Sequence[ModelSpec]
+"""What makes the model of an engine, on a thread of this process; or what describes it, once for each process."""
 
 # A language model that writes falls silent for moments; one that is silent for longer has no more to say.
 QUIET_SECONDS = 1.0
@@ -26,7 +32,8 @@ class EngineConfig:
     ``max_streams`` may speak at a time; None is as many as half of this machine can speak in real time, measured
     at the start. ``max_ahead``: seconds by which a paced stream may be ahead of its listener. ``max_untaken``:
     seconds of audio kept for a consumer that does not pick it up. ``max_learned`` voices are remembered beside
-    those of streams under way, the latest used; ``max_learning`` may wait to be learned at a time.
+    those of streams under way, the latest used; ``max_learning`` may wait to be learned at a time. ``processes``
+    is how workers that are processes are looked after.
     """
 
     max_streams: int | None = None
@@ -34,6 +41,7 @@ class EngineConfig:
     max_untaken: float = 2.0
     max_learned: int = 256
     max_learning: int = 16
+    processes: ProcessConfig = field(default_factory=ProcessConfig)
 
 
 class EngineState(StrEnum):
@@ -41,19 +49,20 @@ class EngineState(StrEnum):
 
     LOADING = "loading"
     READY = "ready"
+    RESTARTING = "restarting"
     DRAINING = "draining"
     FAILED = "failed"
 
 
 class Engine:
-    """Speaks many utterances at once with one model, which lives on a thread of its own.
+    """Speaks many utterances at once with one model, which lives on a thread of its own or in processes.
 
     All methods belong to the event loop on which :meth:`start` ran, and none of them blocks it.
     """
 
-    def __init__(self, make_model: Callable[[], SpeechModel], config: EngineConfig | None = None) -> None:
+    def __init__(self, models: Models, config: EngineConfig | None = None) -> None:
         self.config = config or EngineConfig()
-        self._make_model = make_model
+        self._runner = self._make_runner(models)
         self._ids = itertools.count(1)
         self._utterances: dict[StreamId, Utterance] = {}
         self._busy: set[StreamId] = set()  # utterances with something said that nobody has taken yet
@@ -65,31 +74,33 @@ class Engine:
         self._info: ModelInfo | None = None
         self._refusal = "the model is still loading"  # why nothing is taken, while the state is not READY
         self.state = EngineState.LOADING
-        self._worker: Worker
-        self._loop: asyncio.AbstractEventLoop
+
+    def _make_runner(self, models: Models) -> Runner:
+        config = self.config
+        if callable(models):
+            return ThreadRunner(
+                models,
+                max_streams=config.max_streams,
+                max_ahead=config.max_ahead,
+                max_untaken=config.max_untaken,
+                deliver=self._deliver,
+                died=self._fail,
+            )
+        return Pool(
+            models,
+            max_streams=config.max_streams,
+            max_ahead=config.max_ahead,
+            max_untaken=config.max_untaken,
+            config=config.processes,
+            deliver=self._deliver,
+            down=self._down,
+            up=self._up,
+        )
 
     async def start(self) -> None:
         """Load and warm the model. Raises whatever kept the model from loading."""
-        self._loop = asyncio.get_running_loop()
-        loaded: asyncio.Future[ModelInfo] = self._loop.create_future()
-
-        def report(result: ModelInfo | BaseException) -> None:
-            if isinstance(result, BaseException):
-                self._post(loaded.set_exception, result)
-            else:
-                self._post(loaded.set_result, result)
-
-        self._worker = Worker(
-            self._make_model,
-            max_streams=self.config.max_streams,
-            max_ahead=self.config.max_ahead,
-            max_untaken=self.config.max_untaken,
-            deliver=lambda deliveries: self._post(self._deliver, deliveries),
-            died=lambda error: self._post(self._fail, f"the engine's worker died: {error!r}"),
-        )
-        self._worker.start(report)
         try:
-            self._info = await loaded
+            self._info = await self._runner.start()
         except Exception as error:
             self.state, self._refusal = EngineState.FAILED, f"the model could not be loaded: {error}"
             raise
@@ -100,7 +111,7 @@ class Engine:
 
         An utterance that is open but has had nothing to say for :data:`QUIET_SECONDS` is not waited for.
         """
-        if self.ready:
+        if self.state in (EngineState.READY, EngineState.RESTARTING):
             self.state, self._refusal = EngineState.DRAINING, "the server is shutting down"
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
@@ -110,14 +121,13 @@ class Engine:
                         await self._changed.wait()
 
     async def stop(self, grace: float = 0.0) -> None:
-        """:meth:`drain`, then end what is left with :class:`EngineStopped`, and the worker with it."""
+        """:meth:`drain`, then end what is left with :class:`EngineStopped`, and the workers with it."""
         await self.drain(grace)
         if self._info is None:
             return
         self._fail("the server is shutting down")
         await asyncio.gather(*self._learning.values())
-        self._worker.stop()
-        await asyncio.to_thread(self._worker.join)
+        await self._runner.stop()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -141,7 +151,7 @@ class Engine:
     @property
     def max_streams(self) -> int:
         """How many utterances may speak at once."""
-        return self._worker.max_streams
+        return self._runner.max_streams
 
     @property
     def open_streams(self) -> int:
@@ -151,7 +161,7 @@ class Engine:
     @property
     def has_room(self) -> bool:
         """Whether another utterance would be let in now."""
-        return self._worker.has_room
+        return self._runner.has_room
 
     @property
     def speaking_streams(self) -> int:
@@ -160,7 +170,7 @@ class Engine:
 
     def numbers(self) -> list[WorkerNumbers]:
         """What each worker does and has done; none before one is loaded."""
-        return [] if self._info is None else [self._worker.numbers()]
+        return [] if self._info is None else self._runner.numbers()
 
     def open(self, options: StreamOptions, arrived: asyncio.Event | None = None) -> "Utterance":
         """Admit a new utterance, which sets ``arrived`` whenever it has something new to tell.
@@ -173,11 +183,13 @@ class Engine:
             if not self.knows(voice):
                 raise UnknownVoice(voice, self.info.voice_ids)
         stream = StreamId(next(self._ids))
-        self._worker.open(stream, options)
+        if options.origin is None:
+            options = replace(options, origin=current())
+        self._runner.open(stream, options)
         utterance = Utterance(
             stream,
             options.voices,
-            self._worker,
+            self._runner,
             self.info.sample_rate,
             self._note,
             arrived or asyncio.Event(),
@@ -190,7 +202,7 @@ class Engine:
 
     def knows(self, voice: str) -> bool:
         """Whether :meth:`open` takes a voice now: one of the model's own, or one that is learned."""
-        return voice in self.info.voice_ids or voice in self._learned
+        return voice in self.info.voice_ids or (voice in self._learned and self._runner.knows(voice))
 
     async def learn(self, voice: str, references: Sequence[Reference]) -> None:
         """Have the model learn a voice from recordings, so that :meth:`open` takes it from now on.
@@ -209,7 +221,7 @@ class Engine:
             )
         if not references:
             raise SpeechError(f"there is no recording of {voice!r}; a voice needs one at least")
-        if voice in self._learned:
+        if voice in self._learned and self._runner.knows(voice):
             self._learned.move_to_end(voice)
             return
         task = self._learning.get(voice)
@@ -224,41 +236,44 @@ class Engine:
 
     async def _learn(self, voice: str, references: Sequence[Reference]) -> SpeechError | EngineStopped | None:
         """What kept the voice from being learned, if anything did."""
-        failure: SpeechError | None = None
+        failure: SpeechError | EngineStopped | None = None
         try:
             async with self._lesson:
                 if self.ready:
-                    await asyncio.to_thread(self._worker.learn, voice, references)
-        except SpeechError as error:
+                    await self._runner.learn(voice, references)
+        except (SpeechError, EngineStopped) as error:
             failure = error
         finally:
             del self._learning[voice]
+        if failure is not None:
+            return failure
         if not self.ready:
             return EngineStopped(self._refusal)
-        if failure is None:
-            surplus = max(0, len(self._learned) + 1 - self.config.max_learned)
-            for idle in [other for other in self._learned if not self._in_use[other]][:surplus]:
-                del self._learned[idle]
-                self._worker.forget(idle)
-            self._learned[voice] = None
-        return failure
-
-    def _post(self, call: Callable[..., None], *args: object) -> None:
-        """Run ``call`` on the event loop, from the worker's thread; a closed loop has nobody left to tell."""
-        try:
-            self._loop.call_soon_threadsafe(call, *args)
-        except RuntimeError:
-            if not self._loop.is_closed():
-                raise
+        surplus = max(0, len(self._learned) + 1 - self.config.max_learned)
+        for idle in [other for other in self._learned if not self._in_use[other]][:surplus]:
+            del self._learned[idle]
+            self._runner.forget(idle)
+        self._learned[voice] = None
+        return None
 
     def _deliver(self, deliveries: Sequence[Delivery]) -> None:
         for stream, outcome, timing in deliveries:
             if utterance := self._utterances.get(stream):
                 utterance._receive(outcome, timing)
 
+    def _down(self, reason: str) -> None:
+        """Nothing can be spoken just now."""
+        if self.ready:
+            self.state, self._refusal = EngineState.RESTARTING, reason
+
+    def _up(self) -> None:
+        """It can again."""
+        if self.state is EngineState.RESTARTING:
+            self.state = EngineState.READY
+
     def _fail(self, reason: str) -> None:
         """End every utterance, each with an error of its own: a raised one holds on to where it was raised."""
-        if self.ready:
+        if self.state in (EngineState.READY, EngineState.RESTARTING):
             self.state = EngineState.FAILED
         self._refusal = reason
         for utterance in list(self._utterances.values()):
@@ -289,14 +304,14 @@ class Utterance:
         self,
         stream: StreamId,
         voices: tuple[str, ...],
-        worker: Worker,
+        runner: Runner,
         sample_rate: int,
         note: Callable[["Utterance"], None],
         arrived: asyncio.Event,
     ) -> None:
         self.id = stream
         self.voices = voices
-        self._worker = worker
+        self._runner = runner
         self.sample_rate = sample_rate
         self._note = note
         self._frames: deque[Frame] = deque()
@@ -315,12 +330,12 @@ class Utterance:
             raise RuntimeError("say() after finish()")
         if not self._closed:
             self._unspoken += 1
-            self._worker.say(self.id, segment)
+            self._runner.say(self.id, segment)
             self._note(self)
 
     def played(self, ahead: float) -> None:
         """The listener is known to have ``ahead`` seconds left of what was taken; without this, time decides."""
-        self._worker.played(self.id, ahead)
+        self._runner.played(self.id, ahead)
 
     def finish(self) -> None:
         """Nothing more will be said. Idempotent."""
@@ -352,7 +367,7 @@ class Utterance:
         """The next frame if there is one. Raises what ended the stream early."""
         if self._frames:
             frame = self._frames.popleft()
-            self._worker.taken(self.id, len(frame.pcm) / self.sample_rate)
+            self._runner.taken(self.id, len(frame.pcm) / self.sample_rate)
             if self.spoken:
                 self._note(self)
             return frame
@@ -408,6 +423,6 @@ class Utterance:
     def _close(self) -> None:
         if not self._closed:
             self._closed = True
-            self._worker.close(self.id)
+            self._runner.close(self.id)
             self._note(self)
         self._arrived.set()

@@ -18,6 +18,10 @@ class EngineStopped(EngineError):
     """The engine is not running (not started, draining, or its worker has died)."""
 
 
+class ModelUnavailable(EngineError):
+    """A model cannot be loaded as it was asked for; the text tells whoever asked what to change."""
+
+
 class UnknownVoice(EngineError):
     """A voice id that the model does not have."""
 

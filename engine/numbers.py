@@ -16,7 +16,7 @@ BATCH_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """How many values were at most each of ``bounds`` and above the one before; the last of ``counts`` is the rest.
+    """How many values were at most each of ``bounds`` and above the one before; the last count is of the rest.
 
     ``total`` is the sum of all values. Both only grow.
     """
@@ -70,8 +70,9 @@ class Paged(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SegmentTiming:
-    """When a segment was ``said``, when the model took it (``prefill``) and had taken it (``prefilled``), and when
-    the step ended that gave the first sound of it (``first_frame``).
+    """When a segment was ``said``, when the model took it (``prefill``) and had taken it (``prefilled``).
+
+    ``first_frame`` is when the step ended that gave the first sound of it.
     """
 
     said: float
@@ -87,6 +88,7 @@ class WorkerNumbers:
     ``open`` streams are let in, ``speaking`` of them have something to say, ``waiting`` of those nothing that is
     being spoken. ``busy`` seconds went into ``audio`` seconds of speech. ``release`` is from the moment that a
     stream's slot was given up until the model had let go of it. ``pages`` is None for a model without.
+    A worker that is a process (``pid``) is not ``alive`` for a while before each of its ``restarts``.
     """
 
     worker: int
@@ -101,6 +103,9 @@ class WorkerNumbers:
     prefill: Distribution
     release: Distribution
     pages: PageNumbers | None = None
+    alive: bool = True
+    restarts: int = 0
+    pid: int = 0
 
 
 @dataclass(slots=True)

@@ -10,6 +10,8 @@ runs at all: the step is a short one. Streams that nobody listens to live
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from engine.admission import OVERBOOKING as OVERBOOKING
+from engine.admission import refusal
 from engine.errors import Overloaded
 from engine.speech import StreamId
 
@@ -33,8 +35,6 @@ class SchedulerConfig:
     max_prefills: int = 1
     rivals: bool = True
 
-
-OVERBOOKING = 4
 
 CALM = 0.5
 """Seconds ahead of its listener from which on a stream waits for those who hear nothing."""
@@ -92,13 +92,7 @@ class Scheduler:
     @property
     def refusal(self) -> str | None:
         """Why no further stream would be admitted; None if one would."""
-        limit = self.config.max_streams
-        speaking = self.speaking
-        if speaking >= limit:
-            return f"{speaking} of {limit} streams are speaking"
-        if len(self._streams) >= OVERBOOKING * limit:
-            return f"{len(self._streams)} streams are open, though only {speaking} of them speak"
-        return None
+        return refusal(self.speaking, len(self._streams), self.config.max_streams)
 
     def open(self, stream: StreamId, *, paced: bool) -> None:
         """Admit a stream, or raise :class:`Overloaded`."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.audio import Stretcher
-from engine.errors import SpeechError
+from engine.errors import EngineStopped, SpeechError
 from engine.models.base import SpeechModel
 from engine.numbers import Paged, SegmentTiming, WorkerNumbers, WorkerTally
 from engine.origin import within
@@ -35,7 +35,7 @@ class Delivery(NamedTuple):
     """
 
     stream: StreamId
-    outcome: Frame | SpeechError
+    outcome: Frame | SpeechError | EngineStopped
     timing: SegmentTiming | None = None
 
 
@@ -45,7 +45,7 @@ class _Work:
     tempo: float
     segments: deque[tuple[Segment, float]]  # and when each was said
     stretcher: Stretcher | None = None  # of the segment that is being spoken
-    begun: tuple[float, float, float] | None = None  # its times, until it is heard of: said, prefill, prefilled
+    begun: tuple[float, float, float] | None = None  # until it is heard of: said, prefill, prefilled
 
     def stretched(self, frame: Frame) -> Frame:
         """The frame at the stream's tempo."""
@@ -91,6 +91,8 @@ class Worker:
         self._work: dict[StreamId, _Work] = {}
         self._released: list[tuple[StreamId, float]] = []  # and since when
         self._tally = WorkerTally()
+        self._turns = 0
+        self._at_work = False
         self._stopping = False
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name="parrotfish-engine", daemon=True)
@@ -157,6 +159,11 @@ class Worker:
         with self._changed:
             self._drop(stream)
             self._changed.notify()
+
+    @property
+    def turn(self) -> int | None:
+        """The number of the turn that the thread is at; None while it waits for work. For any thread."""
+        return self._turns if self._at_work else None
 
     def numbers(self) -> WorkerNumbers:
         """What it does and has done; valid once loaded, on any thread."""
@@ -254,6 +261,7 @@ class Worker:
 
     def _turn(self, model: SpeechModel) -> bool:
         """Wait for something to do and do it; False when asked to stop."""
+        self._at_work = False
         with self._changed:
             while True:
                 if self._stopping:
@@ -264,6 +272,8 @@ class Worker:
                 if released or plan.step:
                     break
                 self._changed.wait(None if plan.wake_at is None else plan.wake_at - now)
+            self._turns += 1
+            self._at_work = True
             at_work = {stream: self._work[stream] for stream in plan.step}
             segments = {stream: at_work[stream].segments.popleft() for stream in plan.prefill}
         for stream, since in released:
@@ -299,6 +309,7 @@ class Worker:
             return []
         streams = tuple(at_work)
         began = self._clock()
+        outcomes: list[Frame | SpeechError]
         try:
             outcomes = list(model.step(streams))
         except Exception as error:  # the whole batch is lost, but only this batch
@@ -312,7 +323,6 @@ class Worker:
         else:
             self._failures = 0
         now = self._clock()
-        outcomes: list[Frame | SpeechError]
         self._tally.steps.add(now - began)
         self._tally.batch.add(len(streams))
         self._tally.busy += now - began
@@ -321,9 +331,7 @@ class Worker:
             for stream, outcome in zip(streams, outcomes, strict=True)
         ]
 
-    def _delivery(
-        self, stream: StreamId, work: _Work, outcome: Frame | SpeechError, now: float
-    ) -> Delivery:
+    def _delivery(self, stream: StreamId, work: _Work, outcome: Frame | SpeechError, now: float) -> Delivery:
         if not isinstance(outcome, Frame):
             return Delivery(stream, outcome)
         frame, timing = work.stretched(outcome), None
@@ -350,7 +358,7 @@ class Worker:
             self._deliver(told)
 
 
-def _says_nothing(outcome: Frame | SpeechError) -> bool:
+def _says_nothing(outcome: Frame | SpeechError | EngineStopped) -> bool:
     """Whether it is the frame of a model that has nothing to hand out yet."""
     return isinstance(outcome, Frame) and not (len(outcome.pcm) or outcome.words or outcome.last)
 

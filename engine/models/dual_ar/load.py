@@ -123,7 +123,7 @@ def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: tor
     # Convolutions of float32 in float32, as the recordings of the reference were encoded: which of two near codes
     # it is, is decided by less than TF32 keeps.
     torch.backends.cudnn.allow_tf32 = False
-    if not cuda:
+    if not cuda and "OMP_NUM_THREADS" not in os.environ:
         # Half of the processors: the event loop and the encoders need theirs, and threads that wait for one of
         # them spin.
         torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
