@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any
 
 import httpx
@@ -61,7 +62,7 @@ class Chat:
         }
         if tools:
             asked["tools"] = [_tool(tool) for tool in tools]
-        thinking, calls, finish = ThinkingFilter(), _Calls(), None
+        thinking, calls, finish, wrote = ThinkingFilter(), _Calls(), None, False
         try:
             async with self._client.stream(
                 "POST", "chat/completions", json=asked, headers=trace_headers()
@@ -72,8 +73,11 @@ class Chat:
                 async with aclosing(_events(response)) as events:
                     async for data in events:
                         chunk = self._chunk(data)
-                        for choice in chunk.choices[:1]:
+                        for choice in chunk.choices:
+                            if choice.index:
+                                continue  # of several replies, one is spoken
                             if text := thinking.push(choice.delta.content or ""):
+                                wrote = True
                                 yield TextDelta(text)
                             calls.add(choice.delta.tool_calls or [])
                             finish = choice.finish_reason or finish
@@ -84,12 +88,19 @@ class Chat:
         except (_TooLong, _TooManyCalls) as error:
             raise self._error(str(error)) from error
         if text := thinking.end():
+            wrote = True
             yield TextDelta(text)
         if finish is None:
             raise self._error("broke off its reply")
         if finish == "content_filter":
             raise self._error("withheld its reply (content_filter)")
-        for call in calls.all():
+        try:
+            called = calls.all({call.id for message in messages for call in message.tool_calls})
+        except _BadArguments as error:
+            raise self._error(str(error)) from None
+        if finish == "length" and not (wrote or called):
+            raise self._error("had written nothing when it reached its limit of tokens")
+        for call in called:
             yield call
 
     async def close(self) -> None:
@@ -127,6 +138,7 @@ class _Delta(BaseModel):
 
 
 class _Choice(BaseModel):
+    index: int = 0
     delta: _Delta = Field(default_factory=_Delta)
     finish_reason: str | None = None
 
@@ -141,6 +153,10 @@ class _TooLong(Exception):
 
 
 class _TooManyCalls(Exception):
+    pass
+
+
+class _BadArguments(Exception):
     pass
 
 
@@ -160,13 +176,35 @@ class _Calls:
             if len(self._calls) > _MAX_CALLS:
                 raise _TooManyCalls(f"calls more than {_MAX_CALLS} tools at once")
 
-    def all(self) -> list[ToolCall]:
-        """Those that name a tool, in order; some servers give no id, but the result has to name one."""
-        return [
-            ToolCall(id_ or f"call_{index}", name, "".join(arguments) or "{}")
-            for index, (id_, name, arguments) in sorted(self._calls.items())
-            if name
-        ]
+    def all(self, known: set[str]) -> list[ToolCall]:
+        """Those that name a tool, in order. Raises :class:`_BadArguments`.
+
+        Some servers give no id, or the same one to each reply's first call, but a result has to name its call: an
+        id that is ``known`` already becomes another.
+        """
+        found: dict[str, ToolCall] = {}
+        for _, (id_, name, arguments) in sorted(self._calls.items()):
+            if name:
+                if not id_ or id_ in known or id_ in found:
+                    id_ = f"call_{token_hex(12)}"
+                found[id_] = ToolCall(id_, name, _arguments(name, "".join(arguments)))
+        return list(found.values())
+
+
+def _arguments(name: str, text: str) -> str:
+    """The JSON object that a tool is called with.
+
+    Whatever else it is, no tool can do anything with it, and many servers refuse each later request that has it
+    in its history. Raises :class:`_BadArguments`.
+    """
+    try:
+        if (value := orjson.loads(text.strip() or "{}")) is None:
+            return "{}"
+    except orjson.JSONDecodeError:
+        value = None
+    if not isinstance(value, dict):
+        raise _BadArguments(f"called {name[:64]!r} with what is no JSON object")
+    return text.strip() or "{}"
 
 
 async def _events(response: httpx.Response) -> AsyncGenerator[bytes, None]:

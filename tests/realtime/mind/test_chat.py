@@ -90,6 +90,55 @@ async def test_tools_are_passed_on_and_their_calls_put_together() -> None:
     ]
 
 
+async def test_calls_have_ids_of_their_own_whatever_the_server_gives_them() -> None:
+    earlier = (
+        Message("user", "How warm is it?"),
+        Message("assistant", "", (ToolCall("call_0", "weather", "{}"),)),
+        Message("tool", "20 degrees", tool_call_id="call_0"),
+    )
+    calls = [
+        {"index": n, "id": id_, "function": {"name": "f"}} for n, id_ in enumerate(["call_0", None, "a", "a"])
+    ]
+    thoughts, _ = await replied(saying({"tool_calls": calls}), earlier)
+    ids = [thought.id for thought in thoughts if isinstance(thought, ToolCall)]
+    assert len({"call_0", "", *ids}) == 6
+    assert ids[2] == "a"
+
+
+@pytest.mark.parametrize("arguments", ["", " ", "null", "{}"])
+async def test_a_tool_without_arguments_is_called_with_none(arguments: str) -> None:
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": arguments}}
+    thoughts, _ = await replied(saying({"tool_calls": [call]}))
+    assert thoughts == [ToolCall("c", "f", "{}")]
+
+
+@pytest.mark.parametrize("arguments", ['{"city": "Bo', "Bonn", "[]", '{"a": 1}{"a": 1}'])
+async def test_a_call_that_cannot_be_understood_is_none_and_neither_are_those_beside_it(
+    arguments: str,
+) -> None:
+    calls = [
+        {"index": n, "id": f"c{n}", "function": {"name": "f", "arguments": arguments * n}} for n in (0, 1)
+    ]
+    with chat_stub(saying("Well. ", {"tool_calls": calls})) as stub:
+        chat = Chat(ChatConfig(stub.url, "stub"))
+        reply = chat.reply(HI, ())
+        assert await anext(reply) == TextDelta("Well. ")
+        with pytest.raises(MindError, match="called 'f' with what is no JSON object"):
+            await anext(reply)
+        await chat.close()
+
+
+async def test_of_several_replies_the_first_is_spoken() -> None:
+    def chunk(*choices: tuple[int, str]) -> bytes:
+        parts = [f'{{"index": {index}, "delta": {{"content": "{text}"}}}}' for index, text in choices]
+        return f'data: {{"choices": [{", ".join(parts)}]}}\n\n'.encode()
+
+    end = b'data: {"choices": [{"finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+    said = [chunk((1, "No")), chunk((0, "Yes")), chunk((1, " way"), (0, " please")), end]
+    thoughts, _ = await replied(saying(*said))
+    assert thoughts == [TextDelta("Yes"), TextDelta(" please")]
+
+
 async def test_calls_and_results_are_part_of_the_history() -> None:
     history = [
         Message("user", "How warm is it?"),
@@ -126,6 +175,13 @@ async def test_what_a_model_thinks_is_not_told() -> None:
         (saying(b'data: {"error": {"message": "overloaded"}}\n\n'), "failed: .*overloaded"),
         (saying(b"data: {nonsense\n\n"), "no part of a reply: {nonsense"),
         (saying(b'data: {"choices": [{"finish_reason": "content_filter"}]}\n\n'), "content_filter"),
+        (
+            saying(
+                b'data: {"choices": [{"delta": {"content": "<think>Hm"}}]}\n\n',
+                b'data: {"choices": [{"finish_reason": "length"}]}\n\n',
+            ),
+            "nothing when it reached its limit",
+        ),
         (saying(*[b"data: " + b"x" * 65_536] * 20), "more than 1048576 bytes"),
         (
             saying({"tool_calls": [{"index": n, "function": {"name": "f"}} for n in range(40)]}),
