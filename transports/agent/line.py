@@ -21,8 +21,10 @@ from transports.fields import LARGE_BYTES, from_json
 
 # Audio that a client plays from its own buffer, and drops when it is told to.
 LEAD = 0.2
-# Events that wait to be taken. Of too much audio the oldest is forgotten: what is said now counts.
+# Events that wait to be taken, and seconds of audio among them. Of too much audio the oldest is forgotten: what
+# is said now counts.
 _MOST_WAITING = 250
+_MOST_SECONDS = 60.0
 # A message of audio holds no more than a second or two of it; text, what a client asks.
 MAX_MESSAGE_BYTES = LARGE_BYTES * 4
 # A client that takes nothing for so long is gone.
@@ -54,6 +56,7 @@ class SocketLine:
         self._decode = decode
         self._idle_seconds = idle_seconds
         self._waiting: deque[LineEvent] = deque()
+        self._samples = 0  # of audio among them
         self._news = asyncio.Event()
         self._sending = asyncio.Lock()
         self._over = False
@@ -80,7 +83,7 @@ class SocketLine:
         """What the client says and asks, until it is gone."""
         while not self._over:
             while self._waiting and not self._over:
-                yield self._waiting.popleft()
+                yield self._took(0)
             if not self._over:
                 self._news.clear()
                 await self._news.wait()
@@ -164,10 +167,20 @@ class SocketLine:
                 return command
 
     def _put(self, event: LineEvent) -> None:
-        if len(self._waiting) >= _MOST_WAITING:
-            del self._waiting[0]
         self._waiting.append(event)
+        if isinstance(event, Heard):
+            self._samples += event.pcm.size
+        while len(self._waiting) > _MOST_WAITING or self._samples > _MOST_SECONDS * self._format.hears_at:
+            audio = (at for at, waiting in enumerate(self._waiting) if isinstance(waiting, Heard))
+            self._took(next(audio, 0))
         self._news.set()
+
+    def _took(self, at: int) -> LineEvent:
+        event = self._waiting[at]
+        del self._waiting[at]
+        if isinstance(event, Heard):
+            self._samples -= event.pcm.size
+        return event
 
 
 def read_message(text: str | bytes) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from typing import Self
 
 from transports.accounts import Accounts, Admission, Caller, Kind
 
+_PATIENCE_SECONDS = 1.0  # a conversation that ended a moment ago still counts as running
+
 
 class CallMeter:
     """What is heard and spoken in one conversation; to be used in an ``async with``.
@@ -21,7 +23,7 @@ class CallMeter:
     async def __aenter__(self) -> Self:
         try:
             for kind in (Kind.ASR, Kind.TTS):
-                self._open.append(await self._accounts.admit(self._caller, kind))
+                self._open.append(await self._accounts.admit(self._caller, kind, patience=_PATIENCE_SECONDS))
         except BaseException:
             self._close()
             raise

@@ -6,6 +6,7 @@ JSON in text frames, audio in binary ones: as the first message asks for, PCM of
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from engine import EngineError
 from engine.audio import OPUS_RATE, FormatError, OpusDecoder, OutputFormat, output_format, packet_format
 from engine.speech import Pcm
+from realtime.agent import ClientGone
 from realtime.ears import HearingError
 from realtime.line import LineFormat
 from transports.accounts import Caller
@@ -33,8 +35,11 @@ from transports.store import StoreError
 router = APIRouter()
 
 _START_SECONDS = 30.0
+_CLOSE_SECONDS = 5.0
 _NORMAL, _CLIENTS_FAULT, _OUR_FAULT, _TRY_AGAIN = 1000, 1008, 1011, 1013
 _REFUSALS = (RequestError, EngineError, HearingError, StoreError)
+
+log = logging.getLogger(__name__)
 
 
 class AudioWishes(BaseModel):
@@ -90,14 +95,18 @@ async def _serve(socket: WebSocket, services: Services, caller: Caller) -> None:
                     raise
                 await line.say({"type": "error", "message": "no conversation may be longer", "status": 408})
         code = _NORMAL
+    except ClientGone as error:
+        log.warning("a conversation was ended: %s", error)
+        code = _CLIENTS_FAULT
     except _REFUSALS as error:
         wrong = failure(error)
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await socket.send_json({"type": "error", "message": wrong.message, "status": wrong.status})
         busy = wrong.status in (429, 503)
         code = _TRY_AGAIN if busy else _CLIENTS_FAULT if wrong.status < 500 else _OUR_FAULT
-    with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-        await socket.close(code)
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
+        async with asyncio.timeout(_CLOSE_SECONDS):  # who takes nothing does not take that either
+            await socket.close(code)
 
 
 async def _start(socket: WebSocket) -> dict[str, Any] | None:
@@ -129,7 +138,7 @@ def _audio(fields: Any, decoders: Executor) -> tuple[LineFormat, Callable[[bytes
         except FormatError as error:
             raise RequestError(f"audio.{error}", field=f"audio.{error.field}") from None
     if wishes.input_format == "pcm":
-        return LineFormat(output, wishes.input_sample_rate, LEAD), _samples
+        return LineFormat(output, wishes.input_sample_rate, LEAD), _Samples()
     decoder = OpusDecoder()
 
     async def decoded(packet: bytes) -> Pcm:
@@ -138,7 +147,14 @@ def _audio(fields: Any, decoders: Executor) -> tuple[LineFormat, Callable[[bytes
     return LineFormat(output, OPUS_RATE, LEAD), decoded
 
 
-async def _samples(data: bytes) -> Pcm:
-    """16 bit, little-endian."""
-    whole = np.frombuffer(data[: len(data) // 2 * 2], np.dtype("<i2"))
-    return whole.astype(np.float32) / np.float32(32768)
+class _Samples:
+    """16 bit, little-endian, cut into messages anywhere, in the middle of a sample, too."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    async def __call__(self, data: bytes) -> Pcm:
+        data = self._rest + data
+        whole = len(data) // 2 * 2
+        self._rest = data[whole:]
+        return np.frombuffer(data[:whole], np.dtype("<i2")).astype(np.float32) / np.float32(32768)

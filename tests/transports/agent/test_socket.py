@@ -120,6 +120,19 @@ async def test_opus_both_ways(server: Running) -> None:
     assert word_error_rate(said, transcribe(pcm, 48_000)) <= 0.12
 
 
+async def test_samples_may_be_cut_in_two(server: Running) -> None:
+    said = "The quick brown fox jumps over the lazy dog."
+    data = (np.concatenate([speech(said), np.zeros(2 * MIC_RATE)]) * 32767).astype("<i2").tobytes()
+    async with connect(server.url.replace("http", "ws") + "/v1/agent") as socket:
+        await socket.send(json.dumps({"type": "start", "audio": {"input_sample_rate": MIC_RATE}}))
+        for at in range(0, len(data), 3001):
+            await socket.send(data[at : at + 3001])
+        async for message in socket:
+            if isinstance(message, str) and (event := json.loads(message))["type"] == "turn_ended":
+                break
+    assert word_error_rate(said, event["text"]) == 0
+
+
 @pytest.mark.parametrize(
     ("start", "wrong"),
     [
