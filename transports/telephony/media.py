@@ -23,9 +23,9 @@ MAX_MEDIA_BYTES: Final = RATE
 MAX_PARAMETERS: Final = 64
 MAX_TEXT: Final = 1_000
 
-# How many messages of audio may overtake one before it is given up, and how many lost ones are filled up.
+# How many messages of audio may overtake one before it is given up; bytes of lost ones that are filled up.
 _REORDERED = 4
-_MOST_FILLED = 50
+_MOST_FILLED = RATE
 _SILENCE: dict[Law, bytes] = {"mulaw": b"\xff", "alaw": b"\xd5"}
 
 
@@ -200,7 +200,7 @@ class _InOrder:
                 if len(self._early) <= _REORDERED:
                     break
                 first = min(self._early)
-                pieces.append(_SILENCE[law] * len(data) * min(first - self._next, _MOST_FILLED))
+                pieces.append(_SILENCE[law] * min((first - self._next) * len(data), _MOST_FILLED))
                 self._next = first
             pieces.append(self._early.pop(self._next))
             self._next += 1

@@ -181,8 +181,12 @@ async def _check_twilio(
     if token is None:
         await _check_open(connection, services, "--twilio-token")
         return
-    url = called(connection, services.settings.public_url)
-    if not twilio_signed(token, connection.headers.get("x-twilio-signature"), variants(url), fields):
+    try:
+        url = called(connection, services.settings.public_url)
+        addresses = variants(url)
+    except ValueError:
+        raise RequestError("Host: not the name of a host, with a port or without", field="Host") from None
+    if not twilio_signed(token, connection.headers.get("x-twilio-signature"), addresses, fields):
         raise RequestError(f"X-Twilio-Signature: not that of a request to {url.partition('?')[0]}", 403)
 
 

@@ -120,7 +120,15 @@ def test_a_leap_is_not_filled_up_for_ever(provider: str) -> None:
     stream = begun(provider)
     media(stream, 1, b"a" * 160)
     pieces = [event for n in range(5) for event in media(stream, 10**15 + n, b"b" * 160)]
-    assert sum(len(piece.data) for piece in pieces if isinstance(piece, Media)) == 50 * 160 + 5 * 160
+    assert sum(len(piece.data) for piece in pieces if isinstance(piece, Media)) == 8000 + 5 * 160
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_long_messages_that_leap_become_no_more_than_a_second_longer(provider: str) -> None:
+    stream = begun(provider)
+    for n in range(1, 20):
+        pieces = [piece.data for piece in media(stream, 1000 * n, b"b" * 8000) if isinstance(piece, Media)]
+        assert sum(map(len, pieces)) <= 2 * 8000
 
 
 @settings(deadline=None)

@@ -224,6 +224,13 @@ async def test_where_keys_are_in_use_one_of_them_pays(tmp_path: Path) -> None:
                 await phone.over.wait()
 
 
+@pytest.mark.parametrize("host", ["a:b", "a:99999", "["])
+def test_a_host_that_is_none_is_a_mistake_and_no_failure_of_ours(tmp_path: Path, host: str) -> None:
+    for running in run_server(Settings(port=0, data=tmp_path, telephony=TelephonyConfig(twilio_token=TOKEN))):
+        answer = httpx.post(f"{running.url}/v1/telephony/twilio", data=CALL, headers={"Host": host})
+        assert 400 <= answer.status_code < 500
+
+
 async def _key(data: Path) -> str:
     async with opened(data, None) as database:
         return await Keyring(database).create("me")
