@@ -20,6 +20,7 @@ from engine import Engine, EngineError, SpeechModel
 from engine.audio import AudioStream, Container, output_format
 from realtime import Encoders
 from realtime.ears import Ears, HearingError
+from realtime.observer import Observers
 from transports import errors, fish, gateways, openai, ops, web
 from transports.accounts import Accounts, make_limiter
 from transports.accounts.auth import is_loopback
@@ -30,6 +31,9 @@ from transports.description import DescribedApp
 from transports.dubbing.live import router as dubbing_router
 from transports.jobs import Callbacks, Files, Queue, Signer, load_secret
 from transports.jobs.routes import router as files_router
+from transports.metrics import Metrics
+from transports.metrics.refusals import Refusals
+from transports.metrics.routes import router as metrics_router
 from transports.services import Services
 from transports.settings import Settings
 from transports.store import Blobs, Database, StoreError, database_url
@@ -117,7 +121,8 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = Engine(make_model, settings.engine)
-        ears = Ears(settings.asr.load if settings.asr else None, settings.ears)
+        metrics, observer = Metrics(engine), Observers()
+        ears = Ears(settings.asr.load if settings.asr else None, settings.ears, observer)
         database = Database(database_url(settings.database_url, settings.data))
         blobs = Blobs(settings.blobs_place)
         await database.start()
@@ -155,6 +160,8 @@ def create_app(
                 Peers(replace(settings.webrtc, loopback=is_loopback(settings.host))),
                 Calls(settings.telephony, signer),
                 Agents(settings.agent),
+                metrics,
+                observer,
             )
             jobs.start(gateways.job_kinds(app.state.services))
             loading = asyncio.create_task(load(engine, ears, app.state.services.agents, live))
@@ -163,6 +170,8 @@ def create_app(
             training = asyncio.create_task(train(loading, Trainer(database, blobs, library, engine, ears)))
             await answer_once(app)
             await asyncio.to_thread(app.openapi)
+            observer.add(metrics.meters)  # who was refused just now was nobody
+            metrics.start(app.state.services.connections, settings.metrics.port)
             try:
                 # A second signal is no reason for a traceback.
                 with contextlib.suppress(asyncio.CancelledError):
@@ -184,6 +193,7 @@ def create_app(
                     await library.close()
                 await accounts.close()
                 await database.close()
+                await metrics.close()
 
     shapes: dict[str, type[BaseModel]] = {
         **dict.fromkeys(openai.PREFIXES, openai.OpenAIErrorJson),
@@ -199,6 +209,7 @@ def create_app(
         docs_url=None,  # its page would load scripts from elsewhere; /openapi.json is all there is to it
         redoc_url=None,
     )
+    app.add_middleware(Refusals)
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -220,6 +231,7 @@ def create_app(
     app.include_router(agent_router)
     app.include_router(wallet_router, tags=["Fish Audio"])
     app.include_router(ops.health_router, tags=["the server"])
+    app.include_router(metrics_router, tags=["the server"])
     app.include_router(web.router)
     on_error = errors.handler({**dict.fromkeys(openai.PREFIXES, openai.tell), **gateways.TELLERS})
     for kind in (

@@ -1,17 +1,20 @@
 """What every request may use: made once at the start, closed once at the end."""
 
 from dataclasses import dataclass, field
+from time import monotonic
 from weakref import WeakSet
 
 from starlette.requests import HTTPConnection
 
-from engine import Engine
+from engine import Engine, origin
 from realtime import Encoders, Session, Speaker
 from realtime.ears import Ears
+from realtime.observer import Observers, TurnedAway
 from transports.accounts import Accounts
 from transports.agent import Agents
 from transports.errors import RequestError
 from transports.jobs import Callbacks, Files, Queue
+from transports.metrics import Metrics
 from transports.settings import Settings
 from transports.store import Blobs, Database
 from transports.telephony import Calls
@@ -21,7 +24,10 @@ from transports.webrtc.peers import Peers
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The engine and its helpers; ``speakers`` are those of the clients that are being served."""
+    """The engine and its helpers; ``speakers`` are those of the clients that are being served.
+
+    ``observer`` is told what happens, by whoever serves them.
+    """
 
     settings: Settings
     engine: Engine
@@ -37,6 +43,8 @@ class Services:
     peers: Peers
     calls: Calls
     agents: Agents
+    metrics: Metrics
+    observer: Observers
     speakers: WeakSet[Speaker] = field(default_factory=WeakSet)
 
     def check_room(self) -> None:
@@ -51,9 +59,22 @@ class Services:
             max_contexts=self.settings.max_contexts,
             context_seconds=self.settings.context_seconds,
         )
-        speaker = Speaker(self.engine, self.encoders, session)
+        speaker = Speaker(self.engine, self.encoders, session, self.observer)
         self.speakers.add(speaker)
         return speaker
+
+    def turned_away(self, status: int) -> None:
+        """Somebody was told on a socket that it cannot be done; ``status`` is what HTTP would have said."""
+        self.observer.note(TurnedAway(origin.current(), monotonic(), status))
+
+    def connections(self) -> dict[str, int]:
+        """How many are open, by what they are."""
+        return {
+            "agent": self.agents.open,
+            "call": self.calls.open,
+            "webrtc": len(self.peers),
+            "listening": self.ears.streams,
+        }
 
 
 def services_of(connection: HTTPConnection) -> Services:

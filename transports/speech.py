@@ -1,6 +1,7 @@
 """A whole text spoken for one caller, in whatever dialect it was asked for."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from time import monotonic
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
@@ -69,6 +70,7 @@ class Speech:
         that was ``promised`` is no other request than that which they were let in with then.
         Raises RequestError, EngineError or HearingError.
         """
+        came = monotonic()
         check_text(services, text, field)
         admission = await services.accounts.admit(caller, Kind.TTS, request_id=request_id, promised=promised)
         speech = None
@@ -76,7 +78,7 @@ class Speech:
             request = await voiced()
             await admission.take(len(text.encode()))
             speech = cls(request, services.speaker(), admission)
-            speech._speaker.start(request)
+            speech._speaker.start(request, text_came=came)
             if request.latency is Latency.NORMAL:  # who asks for prosody can wait for a whole sentence
                 speech._speaker.text(text, last=True)
             else:
@@ -152,6 +154,7 @@ class SpeechResponse(StreamingResponse):
             async for audio in speech:
                 if data := encode(audio):
                     yield data
+                    audio.sent()
         except EngineError as error:
             raise ConnectionAbortedError(str(error)) from error
         if end:

@@ -38,7 +38,15 @@ async def agent_for(
     config = _config(services.settings.agent, wishes, replace(speech, output=output))
     async with CallMeter(services.accounts, caller) as meter:
         agents = services.agents
-        agent = Agent(services.speaker, services.ears, agents.mind, config, meter=meter, judge=agents.judge)
+        agent = Agent(
+            services.speaker,
+            services.ears,
+            agents.mind,
+            config,
+            meter=meter,
+            judge=agents.judge,
+            observer=services.observer,
+        )
         with agents.under_way(agent):
             yield agent
 

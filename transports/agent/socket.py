@@ -100,6 +100,7 @@ async def _serve(socket: WebSocket, services: Services, caller: Caller) -> None:
         code = _CLIENTS_FAULT
     except _REFUSALS as error:
         wrong = failure(error)
+        services.turned_away(wrong.status)
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await socket.send_json({"type": "error", "message": wrong.message, "status": wrong.status})
         busy = wrong.status in (429, 503)

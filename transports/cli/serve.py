@@ -19,12 +19,14 @@ from transports.accounts import Prices
 from transports.agent import AgentSettings
 from transports.cli.agent import agent_options
 from transports.cli.console import OperatorConsole
+from transports.cli.metrics import check_port, metrics_options
 from transports.cli.model import ModelChoice, ModelCommand, model_options
 from transports.cli.peers import peer_options
 from transports.cli.recogniser import recogniser_options
 from transports.cli.store import check, store_options
 from transports.cli.telephony import telephony_options
 from transports.cli.types import amount
+from transports.metrics import MetricsConfig
 from transports.server import Server
 from transports.settings import LogLevel, Settings
 from transports.telephony import TelephonyConfig
@@ -167,6 +169,7 @@ def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -
 @recogniser_options(may_be_none=True)
 @telephony_options
 @agent_options
+@metrics_options
 @click.option(
     "--log-level", default=_DEFAULTS.log_level, type=click.Choice(get_args(LogLevel)), help="How much to log."
 )
@@ -195,6 +198,7 @@ def serve(
     asr: RecogniserChoice | None,
     telephony: TelephonyConfig,
     agent: AgentSettings,
+    metrics: MetricsConfig,
     log_level: LogLevel,
     model: ModelChoice,
 ) -> None:
@@ -223,6 +227,7 @@ def serve(
         ears=EarsConfig(vad=vad),
         telephony=telephony,
         agent=agent,
+        metrics=metrics,
         log_level=log_level,
         data=data,
         database_url=database_url,
@@ -247,6 +252,7 @@ def serve(
         return loaded
 
     server = Server(settings, make_model, console.ready, console.draining)
+    check_port(metrics)
     listener = _bind(server, host, port)
     console.keys_needed = asyncio.run(check(settings)) and not open_to_all
     console.listening(listener.getsockname()[1])

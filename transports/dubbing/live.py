@@ -67,9 +67,9 @@ async def dub(socket: WebSocket) -> None:
         try:
             await _serve(socket, services, caller)
         except ListenerTooSlow as error:
-            await _refuse(socket, RequestError(str(error), 408, field="audio"))
+            await _refuse(socket, services, RequestError(str(error), 408, field="audio"))
         except _REFUSALS as error:
-            await _refuse(socket, error)
+            await _refuse(socket, services, error)
     except (WebSocketDisconnect, RuntimeError):
         # Whoever is gone needs no answer; Starlette has both errors for that.
         if socket.client_state is WebSocketState.CONNECTED is socket.application_state:
@@ -304,9 +304,10 @@ def _id(fields: dict[Any, Any]) -> dict[str, str]:
     return {"id": id_[:100]} if isinstance(id_, str) else {}
 
 
-async def _refuse(socket: WebSocket, error: Exception) -> None:
+async def _refuse(socket: WebSocket, services: Services, error: Exception) -> None:
     """Say what is wrong, and close."""
     message = _error(error)
+    services.turned_away(message["status"])
     code = _CLIENTS_FAULT if message["status"] < 500 else _OUR_FAULT
     if isinstance(error, ConcurrencyExceeded):
         message["max_concurrency"], code = error.max_concurrency, _TRY_AGAIN

@@ -322,6 +322,7 @@ class _Connection:
     async def _refuse(self, error: Exception, context: str, *, start: bool) -> bool:
         """Tell why something cannot be done; false if nothing more can be."""
         told = failure(error)
+        self._services.turned_away(told.status)
         match error:
             case ConcurrencyExceeded(max_concurrency=most):
                 message = {"event": "error", "error": "Concurrency limit exceeded", "max_concurrency": most}
@@ -352,6 +353,8 @@ class _Connection:
                     self._ended(context, request)  # first: the client may start the next as soon as it knows
                 for message in self._messages(event, request):
                     await self._send(message, context)
+                    if isinstance(event, Audio) and message["event"] == "audio":
+                        event.sent()
                 if isinstance(event, Finished) and self._hopeless(event, context):
                     await self._socket.close(1011, "the engine failed")
                     return

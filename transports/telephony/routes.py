@@ -160,7 +160,8 @@ def _conversation(services: Services, caller: Caller) -> Converse:
             async with agent_for(services, caller, line.format.output, wishes) as agent:
                 await agent.run(line)
         except (RequestError, EngineError, HearingError, StoreError) as error:
-            log.warning("a call was ended: %s", failure(error).message)
+            services.turned_away(failure(error).status)
+            log.warning("a call was ended: %s", error)
 
     return converse
 

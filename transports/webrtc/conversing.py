@@ -8,7 +8,7 @@ from realtime.ears import HearingError
 from transports.agent.making import agent_for
 from transports.agent.messages import COMMANDS, command_of, event_message
 from transports.agent.wishes import AgentWishes
-from transports.errors import RequestError, failure, invalid
+from transports.errors import Failure, RequestError, failure, invalid
 from transports.fields import check
 from transports.services import Services
 from transports.store import StoreError
@@ -32,7 +32,7 @@ async def converse(services: Services, peer: Peer) -> None:
                 peer.channel.tell({"type": "ready", "mind": services.agents.mind_name})
                 await _run(agent, peer)
     except _REFUSALS as error:
-        _refuse(peer, error)
+        services.turned_away(_refuse(peer, error).status)
 
 
 async def _run(agent: Agent, peer: Peer) -> None:
@@ -73,6 +73,8 @@ async def _commands(peer: Peer) -> None:
             _refuse(peer, error)
 
 
-def _refuse(peer: Peer, error: Exception) -> None:
+def _refuse(peer: Peer, error: Exception) -> Failure:
+    """Tell it why something cannot be done."""
     failed = failure(error)
     peer.channel.tell({"type": "error", "message": failed.message, "status": failed.status})
+    return failed

@@ -91,8 +91,7 @@ class Talk:
                 raise message
             await self._dispatch(message)
         except _REFUSALS as error:
-            failed = failure(error)
-            self._peer.channel.tell({"type": "error", "message": failed.message, "status": failed.status})
+            self._refuse(error)
 
     async def _dispatch(self, message: dict[str, Any]) -> None:
         match message["type"]:
@@ -241,7 +240,7 @@ class Talk:
                     telling = asyncio.create_task(self._tell(ear))
                     stack.callback(telling.cancel)
             except _REFUSALS as error:
-                self._refuse_hearing(error)
+                self._refuse(error)
             async for event in self._peer.line:
                 match event:
                     case Heard(pcm) if ear is not None and admission is not None:
@@ -249,7 +248,7 @@ class Talk:
                             await admission.take(pcm.size / RATE, streamed=True)
                             await ear.push(pcm)
                         except _REFUSALS as error:
-                            self._refuse_hearing(error)
+                            self._refuse(error)
                             ear = None
                     case LinePlayed():
                         self._mouth.played(event)
@@ -262,8 +261,9 @@ class Talk:
             async for event in ear:
                 self._peer.channel.tell(told(event))
         except HearingError as error:
-            self._refuse_hearing(error)
+            self._refuse(error)
 
-    def _refuse_hearing(self, error: Exception) -> None:
+    def _refuse(self, error: Exception) -> None:
         failed = failure(error)
+        self._services.turned_away(failed.status)
         self._peer.channel.tell({"type": "error", "message": failed.message, "status": failed.status})

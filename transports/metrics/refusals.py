@@ -1,0 +1,31 @@
+"""Callers who are turned away, told to whoever counts them."""
+
+from time import monotonic
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine import origin
+from realtime.observer import TurnedAway
+from transports.services import Services
+
+
+class Refusals:
+    """ASGI middleware that notes every answer, also to a handshake, that is an error."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+
+        async def sending(message: Message) -> None:
+            if (status := message.get("status", 0)) >= 400:
+                services = scope["app"].state.services
+                assert isinstance(services, Services)
+                services.observer.note(TurnedAway(origin.current(), monotonic(), status))
+            await send(message)
+
+        await self._app(scope, receive, sending)
