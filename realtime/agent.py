@@ -34,7 +34,7 @@ from realtime.conversation.events import (
     ReplyEnded,
     Resumed,
 )
-from realtime.ears import Ears, Final, RecogniserFailed
+from realtime.ears import Ears, Final, HearingOverloaded, RecogniserFailed
 from realtime.line import Digit, Heard, Line, LinePlayed
 from realtime.microphone import Microphone
 from realtime.mind.base import Message, Mind, MindError
@@ -46,11 +46,16 @@ from realtime.turns import HEARING_PAUSE, JUDGED_SECONDS, TurnJudge
 _MOST_WAITING = 1000  # events that a client has not taken, before it is given up
 _LAST_WORDS = 1.0  # seconds in which a client has to take what it is told at the end
 _BILLED_SECONDS = 1.0
+_BETWEEN_QUESTIONS = 0.1  # seconds between two requests to a mind, however fast a client's turns follow
 _MOST_FAILURES = 3  # of a recogniser, one after the other, before the conversation is given up
 
 log = logging.getLogger(__name__)
 
 _Item = TypeVar("_Item")
+
+
+class ClientGone(ConnectionError):
+    """A client does not take what it is told."""
 
 
 class Meter(Protocol):
@@ -96,6 +101,7 @@ class Agent:
         self._thinking: asyncio.Task[None] | None = None
         self._judging = asyncio.Lock()
         self._question = 0
+        self._asked = float("-inf")  # when the mind was, last
         self._timer: asyncio.TimerHandle | None = None
         self._acting = False
         self._over = asyncio.Event()
@@ -117,7 +123,8 @@ class Agent:
     async def run(self, line: Line) -> None:
         """Converse until the line is hung up, or the agent hangs up.
 
-        Raises :class:`HearingError` if the caller cannot be listened to, what the meter raises, and what breaks.
+        Raises :class:`HearingError` if the caller cannot be listened to, :class:`ClientGone`, what the meter
+        raises, and what breaks.
         """
         self._speech = replace(self._config.speech, output=line.format.output)
         self._microphone = Microphone(line.format.hears_at, JUDGED_SECONDS)
@@ -152,6 +159,7 @@ class Agent:
             self._use(self._seconds)
             with suppress(asyncio.QueueFull):
                 self._untold.put_nowait(None)
+            with suppress(asyncio.QueueFull):
                 self._used.put_nowait(None)
             await asyncio.wait(closing, timeout=_LAST_WORDS)
             for task in closing:
@@ -233,7 +241,7 @@ class Agent:
                     self._own(self._ask(self._judge, question, self._microphone.lately()))
             case Tell(event):
                 self._observe(event)
-                self._put(self._untold, event, "the client does not take what it is told")
+                self._put(self._untold, event, ClientGone("the client does not take what it is told"))
             case HangUp():
                 self._over.set()
 
@@ -310,7 +318,7 @@ class Agent:
                             failures = 0
                         self._do(self._conversation.hear, event)
                     return
-                except RecogniserFailed as error:
+                except (RecogniserFailed, HearingOverloaded) as error:  # one far away may be asked too much
                     failures += 1
                     if failures == _MOST_FAILURES:
                         raise
@@ -323,6 +331,9 @@ class Agent:
     async def _think(self, turn: int, messages: Sequence[Message]) -> None:
         """Hand on what the mind thinks."""
         conversation = self._conversation
+        if (early := self._asked + _BETWEEN_QUESTIONS - self._loop.time()) > 0:
+            await asyncio.sleep(early)
+        self._asked = self._loop.time()
         thoughts = self._mind.reply(messages, self._config.tools)
         asked, first = monotonic(), None
         outcome: Literal["stop", "error", "cancelled"] = "cancelled"
@@ -330,6 +341,7 @@ class Agent:
             async for thought in thoughts:
                 first = first or monotonic()
                 self._do(conversation.thought, turn, thought)
+                await asyncio.sleep(0)  # hundreds may be in one packet: everybody else has his turn, too
         except MindError as error:
             log.warning("no reply: %s", error)
             outcome = "error"
@@ -358,11 +370,11 @@ class Agent:
         while (event := await self._untold.get()) is not None:
             await line.tell(event)
 
-    def _put(self, queue: asyncio.Queue[_Item], item: _Item, reason: str) -> None:
+    def _put(self, queue: asyncio.Queue[_Item], item: _Item, full: Exception) -> None:
         try:
             queue.put_nowait(item)
         except asyncio.QueueFull:
-            self._fail(ConnectionError(reason))
+            self._fail(full)
 
     def _listened(self, seconds: float) -> None:
         self._seconds += seconds
@@ -372,7 +384,7 @@ class Agent:
 
     def _use(self, amount: float | str) -> None:
         if self._meter is not None and amount:
-            self._put(self._used, amount, "what is used is not counted in time")
+            self._put(self._used, amount, RuntimeError("what is used is not counted in time"))
 
     async def _count(self, meter: Meter) -> None:
         """Have counted what is used, until there is nothing more to count."""

@@ -13,6 +13,7 @@ import pytest
 
 from engine.speech import Pcm
 from realtime import Agent, AgentConfig, Speaker
+from realtime.agent import ClientGone
 from realtime.conversation.events import (
     CallerStarted,
     ConversationEvent,
@@ -59,14 +60,15 @@ def _moonshine() -> Moonshine:
 class Borrowed:
     """The bundled recogniser, which outlives the ears that borrow it; ``fails`` so many times."""
 
-    def __init__(self, fails: int = 0) -> None:
+    def __init__(self, fails: int = 0, error: type[Exception] = RecogniserFailed) -> None:
         self.info = _moonshine().info
         self.fails = fails
+        self.error = error
 
     def transcribe(self, pcm: Pcm, language: str | None) -> Sequence[HeardSegment]:
         if self.fails:
             self.fails -= 1
-            raise RecogniserFailed("it stumbled")
+            raise self.error("it stumbled") if self.error is RecogniserFailed else self.error()
         return _moonshine().transcribe(pcm, language)
 
     def close(self) -> None:
@@ -347,9 +349,10 @@ async def test_an_error_of_the_mind_is_told_and_apologised_for(error: Exception)
         assert word_error_rate("I am sorry.", transcribe(line.heard(), line.rate)) == 0.0
 
 
+@pytest.mark.parametrize("error", [RecogniserFailed, HearingOverloaded])
 @fast(3)
-async def test_a_recogniser_that_stumbles_does_not_end_the_conversation() -> None:
-    async with house(lambda: Borrowed(fails=2)) as shared:
+async def test_a_recogniser_that_stumbles_does_not_end_the_conversation(error: type[Exception]) -> None:
+    async with house(lambda: Borrowed(2, error)) as shared:
         line = MemoryLine()
         async with shared.call(Parrot(), line):
             for _ in range(3):
@@ -467,6 +470,58 @@ async def test_a_judge_is_asked_about_the_callers_turn_and_nothing_else() -> Non
         (pcm,) = judge.given
         assert 0.1 <= len(pcm) / HEARS - voiced(spoken("What time is it?"), HEARS)[-1][1] <= 0.8
         assert word_error_rate("What time is it?", transcribe(pcm, HEARS)) <= 0.25
+
+
+class Gushing:
+    """A mind whose whole reply is there at once."""
+
+    def __init__(self) -> None:
+        self.told = 0
+
+    async def reply(self, messages: Sequence[Message], tools: Sequence[Tool]) -> AsyncIterator[Thought]:
+        for number in range(3000):
+            yield TextDelta(f"{number} ")
+            self.told += 1
+
+
+@fast(3)
+async def test_a_reply_that_is_there_at_once_is_taken_like_any_other() -> None:
+    async with house() as shared:
+        line, mind, turns = MemoryLine(), Gushing(), 0
+        async with shared.call(mind, line):
+            line.do(UserText("Count for me."))
+            while mind.told < 3000:
+                await asyncio.sleep(0)
+                turns += 1
+        assert turns >= 3000  # of the event loop, for everybody else
+        assert line.told[-1][1] == Ended()
+
+
+class Deaf(MemoryLine):
+    """Its client takes nothing that it is told."""
+
+    async def tell(self, event: ConversationEvent) -> None:
+        await asyncio.Event().wait()
+
+
+@fast(3)
+async def test_a_client_that_takes_nothing_is_given_up() -> None:
+    async with house() as shared:
+        line = Deaf()
+        line.do(UserText("Count for me."))
+        agent = Agent(shared.speaker, shared.ears, Gushing(), AgentConfig(request(line.format.output)))
+        with pytest.raises(ClientGone, match="does not take"):
+            await agent.run(line)
+
+
+async def test_a_client_whose_turns_follow_one_another_at_once_does_not_flood_the_mind() -> None:
+    async with house() as shared:
+        line, mind = MemoryLine(), Teller([["Yes."]], delay=60.0)
+        async with shared.call(mind, line):
+            for number in range(50):
+                line.do(UserText(f"w{number}"))
+            await told(line, lambda: any(messages[-1].content.endswith("w49") for messages in mind.asked))
+        assert len(mind.asked) < 25
 
 
 # -- the end ----------------------------------------------------------------------------------------------
