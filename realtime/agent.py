@@ -249,9 +249,9 @@ class Agent:
         now = monotonic()
         match event:
             case Latencies(turn, transcript, decided, first_token, first_audio):
-                ended = now - first_audio
+                ended = now - max(first_token, first_audio)  # behind a filler the token is the later one
                 times = ended + transcript, ended + decided, ended + first_token
-                self._observer.note(Answered(current(), now, turn, ended, *times))
+                self._observer.note(Answered(current(), ended + first_audio, turn, ended, *times))
             case Held(turn):
                 self._observer.note(Floor(current(), now, turn, "held"))
             case Resumed(turn):
