@@ -26,7 +26,7 @@ from realtime.ears.recogniser import (
     Transcript,
     language_of,
 )
-from realtime.ears.workers import Workers
+from realtime.ears.workers import Workers, step_back
 from realtime.observer import NOBODY, Observer, Recognised
 
 _END = object()
@@ -89,7 +89,12 @@ class Ears:
         """Load the recogniser. Raises what goes wrong with it, or ImportError for a detector that is not here."""
         if self._make is not None:
             activity_of(self.config.vad)
-            recogniser = await asyncio.to_thread(self._make)
+            # The threads that a recogniser starts for itself are as important as the one that loads it.
+            loading = ThreadPoolExecutor(1, "parrotfish-ears", step_back)
+            try:
+                recogniser = await asyncio.get_running_loop().run_in_executor(loading, self._make)
+            finally:
+                loading.shutdown(wait=False)
             self._workers = Workers(recogniser.info.parallel, "parrotfish-ears")
             self._recogniser = recogniser
 

@@ -1,16 +1,21 @@
 """Many callers of one recogniser."""
 
 import asyncio
+import os
+import sys
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from engine.audio import AudioStream, output_format
+from engine.speech import Pcm
 from realtime.ears import (
     Ears,
     EarsConfig,
     Final,
+    HeardSegment,
     HearingOff,
     HearingOverloaded,
     RecogniserChoice,
@@ -279,3 +284,33 @@ async def test_urgent_work_comes_first_and_who_is_cancelled_is_forgotten() -> No
     assert order == ["final", "partial", "a", "c"]
     assert await workers.run(lambda: 5) == 5
     await workers.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows priorities of threads")
+async def test_a_recogniser_and_its_threads_step_back_behind_whoever_speaks() -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    class Nice(Counting):
+        """Loads in a thread, which starts one of its own, as those of models do."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[int] = []
+            own = threading.Thread(target=lambda: self.seen.append(niceness()))
+            own.start()
+            own.join()
+
+        def transcribe(self, pcm: Pcm, language: str | None) -> Sequence[HeardSegment]:
+            self.seen.append(niceness())
+            return super().transcribe(pcm, language)
+
+    made: list[Nice] = []
+    before = niceness()
+    ears = Ears(lambda: made.append(Nice()) or made[0])  # type: ignore[func-returns-value]
+    await ears.start()
+    await ears.transcribe(wav(TEXT))
+    await ears.close()
+    assert made[0].seen
+    assert min(made[0].seen) > before or before == 19
+    assert niceness() == before
