@@ -39,6 +39,7 @@ _Result = TypeVar("_Result")
     metavar="[MINUTES]",
     help="Instead of all that: calls come and go for so long, 60 min if not said.",
 )
+@click.option("--callers", default=8, type=click.IntRange(1), help="In a soak, at the most, at a time.")
 @click.option("--seed", default=1, help="Of what callers do, and when.")
 @click.option(
     "--out",
@@ -51,6 +52,7 @@ def main(
     levels: str | None,
     seconds: float | None,
     soak_minutes: float | None,
+    callers: int,
     seed: int,
     out: Path,
     **model: float,
@@ -82,7 +84,7 @@ def main(
     cores      processor time over the time of the level: of the server, of the language model's stub, of
                this client, of all others. If others used much, other programs were in the way.
 
-    With --soak, 8 callers come and go: they hang up at random moments, or break the connection off, or are
+    With --soak, callers come and go: they hang up at random moments, or break the connection off, or are
     hung up on. Each 45 s all of them are gone; what the server then still holds must not grow: memory,
     asyncio tasks, threads, files, calls, streams of ears and engine.
 
@@ -109,7 +111,7 @@ def main(
         if soak_minutes is None:
             failed = _levels(plan, seed, out, model, console)
         else:
-            failed = _soak(soak_minutes, seed, out, model, console)
+            failed = _soak(soak_minutes, callers, seed, out, model, console)
     except (ServerFailed, OSError, httpx.HTTPError) as error:
         raise click.ClickException(f"the server failed: {error!r}") from error
     sys.exit(failed)
@@ -157,7 +159,9 @@ def _levels(
     return bool(results.problems())
 
 
-def _soak(minutes: float, seed: int, out: Path, model: dict[str, float], console: Console) -> bool:
+def _soak(
+    minutes: float, callers: int, seed: int, out: Path, model: dict[str, float], console: Console
+) -> bool:
     before = machine()
     file = out / "soak.jsonl"
     with tempfile.TemporaryDirectory() as data, thinking(**model) as mind:
@@ -169,7 +173,7 @@ def _soak(minutes: float, seed: int, out: Path, model: dict[str, float], console
         async def measure(server: Server) -> soaking.Soak:
             with console.status("callers learn their lines") as status:
                 said = await repertoires(server.url)
-                return await soaking.soak(server, file, said, minutes, seed, status.update)
+                return await soaking.soak(server, file, said, minutes, callers, seed, status.update)
 
         with started(command, out / "soak.log") as server:
             found = _run(measure(server))

@@ -25,7 +25,6 @@ from benchmarks.server import Server
 HELD = {"memory": 4 << 20, "tasks": 0, "threads": 1, "files": 4, "calls": 0, "ears": 0, "streams": 0}
 """What is observed, and by how much it may have grown at the end, by its slope: what is idle may be kept."""
 
-_AT_ONCE = 8
 _ROUND = 45.0
 _REST = (0.0, 6.0)
 _CALL = (0.0, 30.0)
@@ -97,10 +96,11 @@ async def soak(
     file: Path,
     repertoires: list[Repertoire],
     minutes: float,
+    callers: int,
     seed: int,
     told: Callable[[str], None],
 ) -> Soak:
-    """Round after round: calls for 45 s, then none until the server has noticed."""
+    """Round after round: so many ``callers`` for 45 s, then none until the server has noticed."""
     found = Soak()
     rng = random.Random(seed)
     begin = clock()
@@ -111,7 +111,7 @@ async def soak(
                 _calls(
                     server, repertoires[slot % len(repertoires)], until, random.Random(rng.random()), found
                 )
-                for slot in range(_AT_ONCE)
+                for slot in range(callers)
             )
         )
         sample = await _quiet(file)
