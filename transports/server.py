@@ -112,6 +112,8 @@ class Server(uvicorn.Server):
 
     async def _drain(self) -> None:
         services = self._services
+        services.leaving.set()
+        await asyncio.sleep(self._settings.notice_seconds)
         hearing = asyncio.create_task(services.ears.drain(self._settings.grace_seconds))
         leaving = asyncio.create_task(services.peers.drain(self._settings.grace_seconds))
         conversing = asyncio.create_task(services.agents.drain(self._settings.grace_seconds))

@@ -1,5 +1,6 @@
 """What every request may use: made once at the start, closed once at the end."""
 
+import asyncio
 from dataclasses import dataclass, field
 from time import monotonic
 from weakref import WeakSet
@@ -27,6 +28,7 @@ class Services:
     """The engine and its helpers; ``speakers`` are those of the clients that are being served.
 
     ``observer`` is told what happens, by whoever serves them.
+    ``leaving`` is set when the server is about to end: no new client is to come.
     """
 
     settings: Settings
@@ -46,10 +48,11 @@ class Services:
     metrics: Metrics
     observer: Observers
     speakers: WeakSet[Speaker] = field(default_factory=WeakSet)
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
 
     def check_room(self) -> None:
         """Raise RequestError if the engine takes no stream now."""
-        if not self.engine.ready or not self.engine.has_room:
+        if self.leaving.is_set() or not self.engine.ready or not self.engine.has_room:
             raise RequestError("the server takes no new stream now", 503, retry_after=1)
 
     def speaker(self) -> Speaker:

@@ -37,7 +37,8 @@ class Settings:
     ``max_message_bytes`` bounds a request body and a live message, ``max_text`` the characters that wait to be
     spoken for one client. A client may have ``max_contexts`` utterances open on one socket, and one that is
     silent and untouched for ``context_seconds`` is closed. ``grace_seconds`` is how long a shutdown waits for
-    the utterances under way.
+    the utterances under way; for ``notice_seconds`` before that, a balancer is told that the server takes no new
+    client, and only those who are there may begin something.
     ``allowed_origins`` are the web pages of other sites ("https://example.com", "*" for all) that may use this
     server from a browser.
     ``data`` is the folder of all that is kept; the database may be elsewhere (``database_url``, postgresql:// or
@@ -59,6 +60,7 @@ class Settings:
     max_contexts: int = 16
     context_seconds: float = 3600.0
     grace_seconds: float = 30.0
+    notice_seconds: float = 0.0
     allowed_origins: tuple[str, ...] = ()
     voice_aliases: Mapping[str, str] = field(default_factory=lambda: {LIVEKIT_DEFAULT_VOICE: ""})
     log_level: LogLevel = "warning"

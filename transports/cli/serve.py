@@ -92,6 +92,14 @@ def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -
     help="How long a shutdown waits for the utterances under way.",
 )
 @click.option(
+    "--notice",
+    default=_DEFAULTS.notice_seconds,
+    type=click.FloatRange(0.0),
+    metavar="SECONDS",
+    help="How long before that /ready says so and no new socket is opened, while those that are open may still "
+    "begin to speak: for a load balancer to notice.",
+)
+@click.option(
     "--voice-alias",
     multiple=True,
     callback=_aliases,
@@ -181,6 +189,7 @@ def serve(
     max_message_mib: int,
     max_text: int,
     grace: float,
+    notice: float,
     voice_alias: dict[str, str],
     allow_origin: tuple[str, ...],
     data: Path,
@@ -217,6 +226,7 @@ def serve(
         max_message_bytes=max_message_mib * _MIB,
         max_text=max_text,
         grace_seconds=grace,
+        notice_seconds=notice,
         voice_aliases={**_DEFAULTS.voice_aliases, **voice_alias},
         allowed_origins=allow_origin,
         public_url=public_url,

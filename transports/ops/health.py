@@ -31,9 +31,12 @@ async def health() -> dict[str, str]:
 )
 async def ready(request: Request) -> JSONResponse:
     """200 while new work is taken; else 503, with ``status`` loading, full, draining or failed."""
-    engine = services_of(request).engine
+    services = services_of(request)
+    engine = services.engine
     answer: dict[str, str | int] = {"status": engine.state}
-    if engine.ready:
+    if services.leaving.is_set() and engine.ready:
+        answer["status"] = "draining"
+    elif engine.ready:
         answer |= {
             "open_streams": engine.open_streams,
             "speaking_streams": engine.speaking_streams,

@@ -1,12 +1,15 @@
 """Alive and ready are two questions."""
 
+import contextlib
 import inspect
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
 import httpx
+import ormsgpack
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from engine import EngineConfig, SpeechModel
@@ -57,6 +60,28 @@ def test_a_full_server_is_not_ready_and_refuses_with_retry_after(small: Running)
         assert "retry-after" in ready.headers
     small.until_idle()
     assert httpx.get(f"{small.url}/ready").status_code == 200
+
+
+def test_who_is_there_may_still_speak_while_a_balancer_is_told_that_the_server_leaves() -> None:
+    settings = Settings(port=0, engine=EngineConfig(max_streams=2), notice_seconds=3600)
+    with contextlib.contextmanager(run_server)(settings, ToneModel) as server, connect(server.live) as socket:
+        server.interrupt()
+        server.until(lambda: httpx.get(f"{server.url}/ready").status_code == 503, "that it is told")
+        assert httpx.get(f"{server.url}/ready").json() == {"status": "draining"}
+        with pytest.raises(InvalidStatus) as refused, connect(server.live):
+            pass
+        assert refused.value.response.status_code == 503
+        assert "Retry-After" in refused.value.response.headers
+        request = {"text": "Still here.", "format": "pcm", "sample_rate": 16_000}
+        for event in ({"event": "start", "request": request}, {"event": "stop"}):
+            socket.send(ormsgpack.packb(event))
+        events = []
+        while not events or events[-1] != "finish":
+            message = socket.recv()
+            assert isinstance(message, bytes)
+            told = ormsgpack.unpackb(message)
+            events.append(told["event"])
+        assert (told["reason"], events[0]) == ("stop", "audio")
 
 
 def test_alive_but_not_ready_while_the_model_loads() -> None:
