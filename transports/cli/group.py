@@ -6,6 +6,8 @@ from importlib import import_module
 
 import click
 
+from transports.cli.configuration import with_file
+
 # Each is the object of its own name in the module of its own name, with _ for -.
 COMMANDS = {
     "serve": "Run the server.",
@@ -15,9 +17,13 @@ COMMANDS = {
     "doctor": "Check the installation, and speak a sentence.",
     "voices": "List the voices.",
     "keys": "Create, list and revoke API keys.",
+    "config": "Show the options in force, and where each came from.",
     "make-checkpoint": "Write a checkpoint of random weights, to try things out.",
     "version": "Show the version.",
 }
+
+# Those that have options of the server's, which may come from a file.
+CONFIGURED = ("serve", "say", "dub", "hear", "doctor", "voices", "keys", "config")
 
 
 class _Commands(click.Group):
@@ -38,7 +44,7 @@ class _Commands(click.Group):
                 "Install it again: pip install --force-reinstall parrotfish"
             ) from error
         assert isinstance(command, click.Command)
-        return command
+        return with_file(command) if cmd_name in CONFIGURED else command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -55,6 +55,7 @@ def _public_key(_: click.Context, parameter: click.Parameter, key: str | None) -
 _OPTIONS = [
     click.option(
         "--twilio-token",
+        hide_input=True,
         envvar="PARROTFISH_TWILIO_TOKEN",
         show_envvar=True,
         metavar="TOKEN",
@@ -69,6 +70,7 @@ _OPTIONS = [
     ),
     click.option(
         "--phone-key",
+        hide_input=True,
         envvar="PARROTFISH_PHONE_KEY",
         show_envvar=True,
         metavar="KEY",
