@@ -17,6 +17,7 @@ COMMANDS = {
     "doctor": "Check the installation, and speak a sentence.",
     "voices": "List the voices.",
     "keys": "Create, list and revoke API keys.",
+    "top": "Show live how servers are doing.",
     "config": "Show the options in force, and where each came from.",
     "make-checkpoint": "Write a checkpoint of random weights, to try things out.",
     "version": "Show the version.",

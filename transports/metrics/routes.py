@@ -15,7 +15,8 @@ from transports.settings import Settings
 router = APIRouter()
 
 _DOCUMENTED: dict[str, Any] = {
-    "responses": answers("Prometheus' text format.", "text/plain") | refuses(401, 403),
+    "responses": answers("Prometheus' text format.", "text/plain", "application/openmetrics-text")
+    | refuses(401, 403),
     "response_class": Response,
 }
 
