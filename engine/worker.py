@@ -325,7 +325,8 @@ class Worker:
         now = self._clock()
         self._tally.steps.add(now - began)
         self._tally.batch.add(len(streams))
-        self._tally.busy += now - began
+        if not self._info.elsewhere:  # there, a step is mostly waiting
+            self._tally.busy += now - began
         return [
             self._delivery(stream, at_work[stream], outcome, now)
             for stream, outcome in zip(streams, outcomes, strict=True)

@@ -58,6 +58,7 @@ class SpeechStub:
     url: str = ""
     models: list[str] | None = field(default_factory=lambda: ["stub-tts"])
     voices: list[Any] | None = field(default_factory=lambda: ["anna", "ben"])
+    listing: int = 200  # status of what it says of itself
     asked: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     aborted: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
@@ -91,13 +92,13 @@ def speech_stub(script: Script, **stub_fields: Any) -> Iterator[SpeechStub]:
         return StreamingResponse(_body(stub, answer.steps), answer.status, answer.headers)
 
     async def models(_: Request) -> Response:
-        if stub.models is None:
-            return JSONResponse({"detail": "Not Found"}, 404)
+        if stub.models is None or stub.listing != 200:
+            return JSONResponse({"detail": "No"}, 404 if stub.models is None else stub.listing)
         return JSONResponse({"object": "list", "data": [{"id": name} for name in stub.models]})
 
     async def voices(_: Request) -> Response:
-        if stub.voices is None:
-            return JSONResponse({"detail": "Not Found"}, 404)
+        if stub.voices is None or stub.listing != 200:
+            return JSONResponse({"detail": "No"}, 404 if stub.voices is None else stub.listing)
         return JSONResponse({"voices": stub.voices})
 
     app = Starlette(

@@ -51,10 +51,11 @@ def _asked(client: httpx.Client, config: OpenAISpeechConfig, path: str) -> Any:
     except httpx.HTTPError as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise EndpointError(f"the speech endpoint {config.place} cannot be reached: {reason}") from None
-    if response.status_code in (401, 403):
+    if response.status_code == 401:
         why = "does not accept the key" if config.key else "wants a key"
-        raise EndpointError(f"the speech endpoint {config.place} {why} ({response.status_code})", "key")
+        raise EndpointError(f"the speech endpoint {config.place} {why} (401)", "key")
     if not response.is_success:
+        # Among these is 403: a key may be for speech, and not for lists.
         _log.info("%s has no /%s (%d)", config.place, path, response.status_code)
         return None
     try:

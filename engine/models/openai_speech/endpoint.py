@@ -14,7 +14,8 @@ from engine.models.openai_speech.refusal import BUSY, LONGEST_WAIT, SHOWN, refus
 from engine.speech import Pcm
 
 _BACK_OFF = (0.2, 0.6)  # seconds before the second and the third attempt, on average
-_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.RemoteProtocolError, httpx.WriteError)
+# Nobody was there, or hung up without an answer, as servers do with connections that were idle for long.
+_UNANSWERED = (httpx.NetworkError, httpx.ConnectTimeout, httpx.RemoteProtocolError)
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class Endpoint:
             timeout=config.timeout,
             limits=config.limits,
         )
+        self._rates_told = {config.sample_rate}
 
     async def connect(self) -> None:
         """Open a connection, which the first stream will then find."""
@@ -49,7 +51,9 @@ class Endpoint:
         try:
             if not response.is_success:
                 raise refusal(response.status_code, response.headers, await _beginning(response), config.key)
-            reader = PcmReader(answered_rate(response.headers, config.sample_rate), config.sample_rate)
+            rate = answered_rate(response.headers, config.sample_rate)
+            self._note(rate)
+            reader = PcmReader(rate, config.sample_rate)
             async for data in response.aiter_bytes():
                 yield reader.push(data)
             yield reader.end()
@@ -76,7 +80,7 @@ class Endpoint:
             wait = None if pause is None else pause * random.uniform(0.5, 1.5)
             try:
                 response = await self._client.send(request, stream=True)
-            except _UNSENT as error:
+            except _UNANSWERED as error:
                 if wait is None:
                     raise self._unreachable(error) from None
             except httpx.TimeoutException:
@@ -94,6 +98,17 @@ class Endpoint:
                 await response.aclose()
             await asyncio.sleep(wait)
         raise AssertionError("the last attempt has returned or raised")
+
+    def _note(self, rate: int) -> None:
+        """Tell the operator, once, of a rate that is not the one that was configured."""
+        if rate not in self._rates_told:
+            self._rates_told.add(rate)
+            _log.warning(
+                "%s answers with %d Hz, which is converted to %d Hz",
+                self._config.place,
+                rate,
+                self._config.sample_rate,
+            )
 
     def _unreachable(self, error: httpx.HTTPError) -> SpeechError:
         """Listeners are not told where it would be."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -120,7 +120,9 @@ class OpenAISpeechModel:
             body = speech_body(self._config, text, named, speed, options, references)
             room = asyncio.Event()
             box = self._arrivals.box(_HELD_SECONDS * self._rate, lambda: self._loop.call_soon(room.set))
-            request = self._loop.start(self._fill(box, body, room))
+            trace = options.origin.trace if options.origin else None
+            headers = trace.headers if trace else {}
+            request = self._loop.start(self._fill(box, body, headers, room))
         state.now = _Spoken(
             box=box,
             request=request,
@@ -193,10 +195,12 @@ class OpenAISpeechModel:
         words = now.words.end(now.seconds) if last else now.words.until(now.seconds)
         return Frame(pcm, words, last)
 
-    async def _fill(self, box: "Box[Pcm]", body: bytes, room: asyncio.Event) -> None:
+    async def _fill(
+        self, box: "Box[Pcm]", body: bytes, headers: Mapping[str, str], room: asyncio.Event
+    ) -> None:
         """Put a request's speech into the box as it comes, in pieces of a frame at most."""
         try:
-            async with aclosing(self._endpoint.speak(body, {})) as pieces:
+            async with aclosing(self._endpoint.speak(body, headers)) as pieces:
                 async for pcm in pieces:
                     for at in range(0, len(pcm), self._frame):
                         piece = pcm[at : at + self._frame]

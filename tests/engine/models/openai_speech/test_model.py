@@ -24,6 +24,7 @@ from engine import (
     Style,
 )
 from engine.models.openai_speech import EndpointError, OpenAISpeechConfig, OpenAISpeechModel, discover
+from engine.origin import Origin, TraceParent
 from tests.speech_stub import Answer, Break, Gate, Script, SpeechStub, speech_stub, tone
 
 RATE = 24_000
@@ -98,6 +99,15 @@ def test_a_segment_is_a_request_and_its_answer_comes_as_frames() -> None:
         words = [word for frame in frames for word in frame.words]
         assert [word.text for word in words] == ["Hello", "there"]
         assert 0 <= words[0].start < words[0].end <= words[1].start < words[1].end <= 1.03
+
+
+def test_a_request_belongs_to_the_trace_of_whoever_wanted_it() -> None:
+    trace = TraceParent("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", True)
+    with model(lambda _: Answer([tone(0.1)])) as (made, stub):
+        said(made, "Hello.", replace(ANNA, origin=Origin("r1", "http", trace=trace)))
+        said(made)
+        assert stub.headers[0]["traceparent"] == "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        assert "traceparent" not in stub.headers[1]
 
 
 def test_what_has_arrived_is_handed_out_while_the_rest_is_waited_for() -> None:
@@ -435,6 +445,22 @@ def test_the_usual_model_is_taken_where_there_are_several() -> None:
         with pytest.raises(EndpointError, match="several models: choose one of a, b") as caught:
             discover(OpenAISpeechConfig(stub.url))
         assert caught.value.missing == "model"
+
+
+@pytest.mark.parametrize(
+    ("status", "key", "told"), [(401, "k", "does not accept the key"), (401, None, "wants a key")]
+)
+def test_a_key_that_is_not_accepted_is_told_at_once(status: int, key: str | None, told: str) -> None:
+    with speech_stub(lambda _: Answer([]), listing=status) as stub:
+        with pytest.raises(EndpointError, match=told) as caught:
+            discover(OpenAISpeechConfig(stub.url, key=key))
+        assert caught.value.missing == "key"
+
+
+def test_a_key_for_speech_alone_will_do() -> None:
+    with speech_stub(lambda _: Answer([]), listing=403) as stub:
+        config = OpenAISpeechConfig(stub.url, model="m", voices=("a",), key="k")
+        assert discover(config) == config
 
 
 def test_voices_have_to_be_named_where_they_are_not_listed() -> None:
