@@ -63,8 +63,8 @@ class Paged(Protocol):
     """A model that can say how full its KV cache is, on any thread."""
 
     @property
-    def pages(self) -> PageNumbers:
-        """As it is now."""
+    def pages(self) -> PageNumbers | None:
+        """As it is now; None if that is not known."""
         ...
 
 

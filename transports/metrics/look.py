@@ -52,12 +52,20 @@ class Look:
         limit = GaugeMetricFamily(
             f"{_ENGINE}_streams_limit", "Streams that may speak at a time.", labels=("worker",)
         )
+        up = GaugeMetricFamily(
+            f"{_ENGINE}_worker_up", "1 for a worker that lives, 0 for one that has died.", labels=("worker",)
+        )
+        restarts = CounterMetricFamily(
+            f"{_ENGINE}_restarts", "How often a worker had died and was started again.", labels=("worker",)
+        )
         for one in self.workers:
             worker = str(one.worker)
             for what, count in (("open", one.open), ("speaking", one.speaking), ("waiting", one.waiting)):
                 streams.add_metric((worker, what), count)
             limit.add_metric((worker,), one.max_streams)
-        yield from (streams, limit)
+            up.add_metric((worker,), float(one.alive))
+            restarts.add_metric((worker,), one.restarts)
+        yield from (streams, limit, up, restarts)
 
     def _work(self) -> Iterator[Metric]:
         busy = CounterMetricFamily(

@@ -27,9 +27,9 @@ class TransportFigures:
 class Figures:
     """How a server is doing.
 
-    What is of this moment: ``open`` streams, those that are ``speaking`` and ``waiting``, their ``limit``; pages
-    and connections. The rest is of the last ``seconds``, None for its whole life: ``rtf`` is seconds of computing
-    for each of speech, times are in seconds, and None where nothing happened.
+    What is of this moment: ``open`` streams, those that are ``speaking`` and ``waiting``, the ``limit``; workers
+    and pages; connections. The rest is of the last ``seconds``, None for its whole life: ``rtf`` is seconds of
+    computing for each of speech, times are in seconds, and None where nothing happened.
     """
 
     version: str
@@ -40,6 +40,9 @@ class Figures:
     speaking: int
     waiting: int
     limit: int
+    workers: int
+    workers_up: int
+    restarts: int
     connections: dict[str, int]
     memory_bytes: int | None
     cpu: float | None
@@ -73,6 +76,9 @@ def figures(now: Reading, before: Reading | None = None) -> Figures:
         speaking=int(now.sum(workers, what="speaking") or 0),
         waiting=int(now.sum(workers, what="waiting") or 0),
         limit=int(now.sum("parrotfish_engine_streams_limit") or 0),
+        workers=len(now.values("parrotfish_engine_worker_up", "worker")),
+        workers_up=int(now.sum("parrotfish_engine_worker_up") or 0),
+        restarts=int(window.grown("parrotfish_engine_restarts_total")),
         connections={
             kind: int(now.sum("parrotfish_connections", kind=kind) or 0)
             for kind in now.values("parrotfish_connections", "kind")

@@ -88,6 +88,11 @@ def _number(value: float | None) -> str:
     return _NOTHING if value is None else f"{value:.2f}"
 
 
+def _workers(figures: Figures) -> str:
+    restarted = f", {figures.restarts} restarted" if figures.restarts else ""
+    return f"{figures.workers_up} of {figures.workers}{restarted}"
+
+
 def _connections(figures: Figures) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in figures.connections.items() if count) or _NOTHING
 
@@ -98,6 +103,7 @@ _ROWS: list[tuple[str, Callable[[Figures], str]]] = [
     ("streams open", lambda one: str(one.open)),
     ("speaking / limit", lambda one: f"{one.speaking} / {one.limit}"),
     ("waiting", lambda one: str(one.waiting)),
+    ("workers up", _workers),
     ("connections", _connections),
     ("real-time factor", lambda one: _number(one.rtf)),
     ("step p95", lambda one: _time(one.step_p95)),

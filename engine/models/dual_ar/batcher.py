@@ -18,6 +18,7 @@ from engine.models.dual_ar.frame import FrameModel
 from engine.models.dual_ar.pages import PagedSequence, PagePool, Positions
 from engine.models.dual_ar.sampling import Start
 from engine.models.lane import Captured, Download, Lane
+from engine.numbers import PageNumbers
 
 READERS = 16
 """Contexts that are read in one pass at most: for each, memory is taken as for the longest of them."""
@@ -135,6 +136,11 @@ class Batcher:
     def longest(self) -> int:
         """How many positions a context may have."""
         return self._tables.shape[1] * self.pool.page_size
+
+    @property
+    def pages(self) -> PageNumbers:
+        """How full the cache is, and how much was found in it."""
+        return self.pool.numbers
 
     def begin(self, rows: Positions, *, public: int, salt: bytes, start: Start) -> None:
         """Put a new context ``rows (n, 11)`` into ``start.slot`` and draw from what it ends with.

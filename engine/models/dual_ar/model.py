@@ -20,6 +20,7 @@ from engine.models.dual_ar.voices import Voices, speakers
 from engine.models.dual_ar.watchdog import Watchdog
 from engine.models.lane import enough_memory
 from engine.models.words import SegmentWords, WordEstimator
+from engine.numbers import PageNumbers
 from engine.speech import Frame, ModelInfo, Pcm, Reference, Segment, StreamId, StreamOptions
 
 HISTORY = 2048
@@ -112,6 +113,11 @@ class DualARModel:
     def info(self) -> ModelInfo:
         """Fixed facts, and the voices."""
         return self._info
+
+    @property
+    def pages(self) -> PageNumbers | None:
+        """Those of its KV cache, if it is known."""
+        return self._batcher.pages
 
     def warm(self) -> None:
         """Capture the graphs, encode the voices that are to be warm, and read their prompts into the cache."""
