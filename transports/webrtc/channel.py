@@ -14,7 +14,7 @@ from transports.errors import RequestError
 from transports.fields import from_json
 
 # Messages that wait to be carried out: text that is written faster than it can be paid for, at the most.
-MAX_WAITING = 1000
+MAX_WAITING, MAX_WAITING_BYTES = 1000, 1024 * 1024
 # A client that leaves so much unread is not there any more.
 MAX_UNREAD_BYTES = 1024 * 1024
 
@@ -31,7 +31,8 @@ class Channel:
         self._max_bytes = max_bytes
         self._overrun = overrun
         self._channel: RTCDataChannel | None = None
-        self._messages: deque[dict[str, Any] | RequestError] = deque()
+        self._messages: deque[tuple[dict[str, Any] | RequestError, int]] = deque()  # and how long it was
+        self._waiting = 0  # bytes of them
         self._came = asyncio.Event()
         self.opened = asyncio.Event()
 
@@ -69,30 +70,38 @@ class Channel:
         """What the client says, one after the other; what is no message, as what is wrong with it. Never ends."""
         while True:
             while self._messages:
-                yield self._messages.popleft()
+                yield self._take()
             self._came.clear()
             await self._came.wait()
 
     async def void_until(self, type_: str) -> None:
         """Wait for a message of a type; it, and what has come before it and was not yet taken, is void."""
         while True:
-            for at, message in enumerate(self._messages):
+            for at, (message, _) in enumerate(self._messages):
                 if isinstance(message, dict) and message["type"] == type_:
                     for _ in range(at + 1):
-                        self._messages.popleft()
+                        self._take()
                     return
             self._came.clear()
             await self._came.wait()
 
+    def _take(self) -> dict[str, Any] | RequestError:
+        message, size = self._messages.popleft()
+        self._waiting -= size
+        return message
+
     def _received(self, data: str | bytes) -> None:
-        if len(self._messages) >= MAX_WAITING:
+        if len(self._messages) >= MAX_WAITING or self._waiting + len(data) > MAX_WAITING_BYTES:
             log.warning("a WebRTC peer sends faster than can be done what it asks")
             self._overrun()
             return
+        message: dict[str, Any] | RequestError
         try:
-            self._messages.append(self._read(data))
+            message = self._read(data)
         except RequestError as error:
-            self._messages.append(error)
+            message = error
+        self._messages.append((message, len(data)))
+        self._waiting += len(data)
         self._came.set()
 
     def _read(self, data: str | bytes) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from aiortc.rtp import RtcpRrPacket, RtcpSrPacket, RtpPacket
 from transports.webrtc.config import WebRtcConfig
 from transports.webrtc.reorder import RtpPayload
 
+# Of a message on a data channel that is not complete; the window, a megabyte, has 870 packets of 1.2 kB.
+_MOST_PIECES = 2000
+_MOST_STREAMS = 64
 _RECEIVE_BUFFER = 256 * 1024  # bytes of a UDP socket; two seconds of sound at any rate of Opus
 # So often a peer is asked before it counts as gone: one that loses every fifth packet will not.
 _QUESTIONS = 6
@@ -132,6 +135,27 @@ def on_report(sender: RTCRtpSender, latest: Callable[[], int], told: Callable[[i
         await handle(packet)
 
     sender._handle_rtcp_packet = look  # type: ignore[method-assign]
+
+
+def bound_messages(connection: RTCPeerConnection, overrun: Callable[[], None]) -> None:
+    """Call ``overrun``, and take no more, when a peer sends a message on a data channel that does not end.
+
+    aiortc keeps the pieces of one, however many there are, beyond the window that it advertises, and looks at
+    all of them again with each that comes.
+    """
+    if (sctp := connection.sctp) is None:
+        return
+    handle: Callable[[Any], Awaitable[None]] = sctp._receive_data_chunk
+
+    async def receive(chunk: Any) -> None:
+        streams = sctp._inbound_streams
+        pieces = streams[chunk.stream_id].reassembly if chunk.stream_id in streams else ()
+        if sctp._advertised_rwnd <= 0 or len(pieces) >= _MOST_PIECES or len(streams) > _MOST_STREAMS:
+            overrun()
+        else:
+            await handle(chunk)
+
+    sctp._receive_data_chunk = receive  # type: ignore[method-assign]
 
 
 def own_addresses() -> list[str]:

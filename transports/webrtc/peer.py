@@ -78,6 +78,7 @@ class Peer:
         for transceiver in connection.getTransceivers():
             if transceiver is not audio:
                 transceiver.direction = "inactive"
+        insides.bound_messages(connection, self.hang_up)
         for ice in insides.ice_connections(connection):
             insides.gather_as(ice, self.config)
             insides.watch_consent(ice, self.config.gone_seconds, self.hang_up)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from transports.accounts import ConcurrencyExceeded
 from transports.errors import RequestError
 from transports.webrtc.config import WebRtcConfig
 from transports.webrtc.sdp import Offer
@@ -39,8 +40,14 @@ class Peers:
         return peer
 
     async def take(self, peer: "Peer", offer: Offer) -> str:
-        """Answer an offer, and serve the peer from now on. Raises :class:`RequestError` if that cannot be."""
+        """Answer an offer, and serve the peer from now on. Raises :class:`RequestError` if that cannot be.
+
+        A key has no more peers than it may have requests open: they need not make any to take the others' places.
+        """
         self.check_room()
+        most = peer.caller.limits.max_concurrency
+        if most is not None and sum(other.caller.key == peer.caller.key for other in self) >= most:
+            raise ConcurrencyExceeded(most)
         self._peers[peer.id] = peer
         try:
             answer = await peer.answer(offer)

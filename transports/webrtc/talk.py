@@ -64,6 +64,7 @@ class Talk:
         self._mouth = Mouth(services.speaker(), peer.line, self._told, self._said)
         self._utterances: dict[str, _Utterance] = {}
         self._number = 0
+        self._deaf = False  # what the peer says is not heard any more
 
     async def run(self) -> None:
         """Until the peer has gone."""
@@ -167,15 +168,15 @@ class Talk:
 
     def _cancel(self) -> None:
         """Be silent at once; whatever waits is dropped, too."""
+        self._mouth.notice()
         if not self._utterances:
             raise RequestError("cancel: nothing is being said")
-        names = list(self._utterances)
-        for name in reversed(names):
-            self._mouth.drop(name)
-        last = self._utterances[names[0]].last
-        for name in names:
+        current = next(iter(self._utterances.values()))
+        for name in reversed(list(self._utterances)):
+            self._mouth.drop(name)  # which may turn out to have been heard to its end this very moment
+        for name in list(self._utterances):
             self._over(name)
-        self._tell_cancelled(last)
+        self._tell_cancelled(current.last)
 
     def _tell_cancelled(self, last: SpokenWord | None) -> None:
         """Nothing more is heard; ``last`` is the last word that was."""
@@ -240,16 +241,15 @@ class Talk:
                     telling = asyncio.create_task(self._tell(ear))
                     stack.callback(telling.cancel)
             except _REFUSALS as error:
-                self._refuse(error)
+                self._refuse_hearing(error)
             async for event in self._peer.line:
                 match event:
-                    case Heard(pcm) if ear is not None and admission is not None:
+                    case Heard(pcm) if ear is not None and admission is not None and not self._deaf:
                         try:
                             await admission.take(pcm.size / RATE, streamed=True)
                             await ear.push(pcm)
                         except _REFUSALS as error:
-                            self._refuse(error)
-                            ear = None
+                            self._refuse_hearing(error)
                     case LinePlayed():
                         self._mouth.played(event)
                     case _:
@@ -261,7 +261,11 @@ class Talk:
             async for event in ear:
                 self._peer.channel.tell(told(event))
         except HearingError as error:
-            self._refuse(error)
+            self._refuse_hearing(error)
+
+    def _refuse_hearing(self, error: Exception) -> None:
+        self._deaf = True
+        self._refuse(error)
 
     def _refuse(self, error: Exception) -> None:
         failed = failure(error)

@@ -14,7 +14,7 @@ import pytest
 from tests.transports.conftest import Running, run_server
 from tests.transports.webrtc.client import RATE, SDP, Client, client
 from tests.transports.webrtc.test_sdp import AUDIO, CANDIDATE, CHANNEL, SESSION, offer, sdp
-from transports.accounts import Keyring
+from transports.accounts import Keyring, Limits
 from transports.settings import Settings
 from transports.store import Database, database_url
 from transports.webrtc import WebRtcConfig
@@ -24,8 +24,8 @@ HOST = re.compile(r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host")
 
 
 @pytest.fixture(scope="module")
-def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, str, str]]:
-    """A server with two accounts, behind a NAT, with few ports; and a key of each account."""
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, str, str, str]]:
+    """A server behind a NAT, with few ports; keys of three accounts, the last for two requests at once."""
     data = tmp_path_factory.mktemp("apart")
     keys = asyncio.run(_keys(data))
     webrtc = WebRtcConfig(
@@ -41,14 +41,15 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, s
         yield running, *keys
 
 
-async def _keys(data: Path) -> tuple[str, str]:
+async def _keys(data: Path) -> tuple[str, str, str]:
     database = Database(database_url(None, data))
     await database.start()
     ring = Keyring(database)
     first = await ring.create("first")
     second = await ring.create("second", account="another")
+    narrow = await ring.create("narrow", limits=Limits(max_concurrency=2))
     await database.close()
-    return first, second
+    return first, second, narrow
 
 
 async def test_an_offer_is_answered_with_what_whip_asks_for(rtc: Running) -> None:
@@ -172,8 +173,10 @@ async def test_a_patch_has_to_name_the_session_and_cannot_restart_it(rtc: Runnin
         assert missing.status_code == 404
 
 
-async def test_a_key_is_needed_and_sessions_are_those_of_an_account(apart: tuple[Running, str, str]) -> None:
-    running, first, second = apart
+async def test_a_key_is_needed_and_sessions_are_those_of_an_account(
+    apart: tuple[Running, str, str, str],
+) -> None:
+    running, first, second, _ = apart
     async with httpx.AsyncClient(base_url=running.url) as nobody, client(running.url, key=second) as other:
         for method, path in (("POST", ""), ("OPTIONS", ""), ("PATCH", "/x"), ("DELETE", "/x")):
             refused = await nobody.request(method, f"/v1/webrtc{path}", content=offer(), headers=SDP)
@@ -188,10 +191,28 @@ async def test_a_key_is_needed_and_sessions_are_those_of_an_account(apart: tuple
         assert (await nobody.delete(begun.headers["Location"], headers=mine)).status_code == 200
 
 
+async def test_a_key_has_no_more_peers_than_requests(apart: tuple[Running, str, str, str]) -> None:
+    running, first, _, narrow = apart
+    mine, limited = ({"Authorization": f"Bearer {key}"} | SDP for key in (first, narrow))
+    async with httpx.AsyncClient(base_url=running.url) as http:
+        there = [await http.post("/v1/webrtc", content=offer(), headers=limited) for _ in range(2)]
+        assert [response.status_code for response in there] == [201, 201]
+        refused = await http.post("/v1/webrtc", content=offer(), headers=limited)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+        other = await http.post("/v1/webrtc", content=offer(), headers=mine)
+        assert other.status_code == 201
+        for response in there:
+            await http.delete(response.headers["Location"], headers=limited)
+        await http.delete(other.headers["Location"], headers=mine)
+        again = await http.post("/v1/webrtc", content=offer(), headers=limited)
+        assert again.status_code == 201
+        await http.delete(again.headers["Location"], headers=limited)
+
+
 async def test_the_answer_names_the_announced_address_and_ports_of_the_range(
-    apart: tuple[Running, str, str],
+    apart: tuple[Running, str, str, str],
 ) -> None:
-    running, key, _ = apart
+    running, key, *_ = apart
     mine = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(base_url=running.url, headers=mine) as http:
         response = await http.post("/v1/webrtc", content=offer(), headers=SDP)
@@ -207,8 +228,8 @@ async def test_the_answer_names_the_announced_address_and_ports_of_the_range(
         await http.delete(response.headers["Location"])
 
 
-async def test_without_a_free_port_there_is_a_clear_refusal(apart: tuple[Running, str, str]) -> None:
-    running, key, _ = apart
+async def test_without_a_free_port_there_is_a_clear_refusal(apart: tuple[Running, str, str, str]) -> None:
+    running, key, *_ = apart
     taken: list[socket.socket] = []
     try:
         for port in range(41_000, 41_010):
@@ -228,8 +249,8 @@ async def test_without_a_free_port_there_is_a_clear_refusal(apart: tuple[Running
             sock.close()
 
 
-async def test_limits_are_the_operators(apart: tuple[Running, str, str]) -> None:
-    running, key, _ = apart
+async def test_limits_are_the_operators(apart: tuple[Running, str, str, str]) -> None:
+    running, key, *_ = apart
     headers = SDP | {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(base_url=running.url, headers=headers) as http:
         long = await http.post("/v1/webrtc", content=offer() + "a=x\r\n" * 1000)
@@ -238,8 +259,8 @@ async def test_limits_are_the_operators(apart: tuple[Running, str, str]) -> None
         assert "at most 3" in many.json()["message"]
 
 
-async def test_a_page_of_another_site_may_read_the_headers(apart: tuple[Running, str, str]) -> None:
-    running, key, _ = apart
+async def test_a_page_of_another_site_may_read_the_headers(apart: tuple[Running, str, str, str]) -> None:
+    running, key, *_ = apart
     origin = {"Origin": "https://page.example"}
     asks: dict[str, Any] = {
         "Access-Control-Request-Method": "PATCH",

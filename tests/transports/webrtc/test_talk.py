@@ -141,6 +141,16 @@ async def test_what_a_client_does_wrong_is_told_and_nothing_ends(rtc: Running) -
         assert (await peer.until("finish"))["reason"] == "stop"
 
 
+async def test_a_message_without_an_end_is_not_waited_for(rtc: Running) -> None:
+    async with client(rtc.url) as peer:
+        await peer.connect()
+        assert peer.connection.sctp is not None
+        # No browser sends it: 4 MB, where 64 kB are agreed upon.
+        sending = asyncio.create_task(peer.connection.sctp._send(peer.channel.id, 51, bytes(4 << 20)))
+        await asyncio.to_thread(rtc.until, lambda: not len(rtc.services.peers), "the peer to be let go")
+        sending.cancel()
+
+
 async def test_a_second_channel_is_closed(rtc: Running) -> None:
     async with client(rtc.url) as peer:
         await peer.connect()
