@@ -34,6 +34,9 @@ from transports.jobs.routes import router as files_router
 from transports.metrics import Metrics
 from transports.metrics.refusals import Refusals
 from transports.metrics.routes import router as metrics_router
+from transports.security.front import Front
+from transports.security.guard import Guard
+from transports.security.names import Names, own_names
 from transports.services import Services
 from transports.settings import Settings
 from transports.store import Blobs, Database, StoreError, database_url
@@ -65,6 +68,7 @@ _FIRST = (
     ("websocket", "GET", "/v1/dub"),
     ("websocket", "GET", "/v1/agent"),
 )
+_LOCAL = [(b"host", b"localhost")]
 CONTAINERS: tuple[Container, ...] = get_args(Container)
 
 
@@ -96,7 +100,7 @@ async def answer_once(app: ASGIApp) -> None:
 
     denial: dict[str, Any] = {"websocket.http.response": {}}
     for kind, method, path in _FIRST:
-        scope = {"type": kind, "method": method, "path": path, "query_string": b"", "headers": []}
+        scope = {"type": kind, "method": method, "path": path, "query_string": b"", "headers": _LOCAL}
         await app(scope | {"extensions": denial}, receive, send)
     await anyio.lowlevel.checkpoint()  # anyio, which streams the responses, loads itself when first used
 
@@ -111,11 +115,12 @@ def create_app(
     settings: Settings,
     make_model: Callable[[], SpeechModel],
     loaded: Callable[[asyncio.Task[None]], object] = lambda _: None,
+    guard: Guard | None = None,
 ) -> FastAPI:
     """The application, which loads its model when it starts and is served from that moment on.
 
     Until the model is warm ``/ready`` says so, and requests are refused with 503. ``loaded`` is called with the
-    finished task that loaded it.
+    finished task that loaded it. ``guard`` counts requests; it is shared with whatever counts connections.
     """
 
     @contextlib.asynccontextmanager
@@ -164,11 +169,11 @@ def create_app(
                 observer,
             )
             jobs.start(gateways.job_kinds(app.state.services))
+            await answer_once(app)  # first: by an engine that is ready it would not be refused
             loading = asyncio.create_task(load(engine, ears, app.state.services.agents, live))
             loading.add_done_callback(loaded)
             keeping = asyncio.create_task(library.run())
             training = asyncio.create_task(train(loading, Trainer(database, blobs, library, engine, ears)))
-            await answer_once(app)
             await asyncio.to_thread(app.openapi)
             observer.add(metrics.meters)  # who was refused just now was nobody
             metrics.start(app.state.services.connections, settings.metrics.port)
@@ -210,13 +215,22 @@ def create_app(
         redoc_url=None,
     )
     app.add_middleware(Refusals)
-    if settings.allowed_origins:
+    on_error = errors.handler({**dict.fromkeys(openai.PREFIXES, openai.tell), **gateways.TELLERS})
+    app.add_middleware(
+        Front,
+        guard=guard or Guard(settings.security),
+        names=Names(settings.security.hosts, own_names(settings.public_url)),
+        tell_error=on_error,
+        origins=settings.allowed_origins,
+        keyless=settings.open_to_all,
+    )
+    if settings.allowed_origins:  # around the other, so that a page can read why it was refused
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "If-Match", "model"],
-            expose_headers=EXPOSED,
+            expose_headers=(*EXPOSED, "Retry-After", "X-Parrotfish-Note"),
         )
     for router in fish.ROUTERS:
         app.include_router(router, tags=["Fish Audio"])
@@ -233,7 +247,6 @@ def create_app(
     app.include_router(ops.health_router, tags=["the server"])
     app.include_router(metrics_router, tags=["the server"])
     app.include_router(web.router)
-    on_error = errors.handler({**dict.fromkeys(openai.PREFIXES, openai.tell), **gateways.TELLERS})
     for kind in (
         errors.RequestError,
         RequestValidationError,

@@ -4,9 +4,13 @@ import asyncio
 import contextlib
 import gc
 import logging
+import resource
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 
 import uvicorn
@@ -14,6 +18,10 @@ import uvicorn
 from engine import SpeechModel
 from transports.accounts.auth import HideKeys
 from transports.app import create_app
+from transports.security import SecurityConfig
+from transports.security.guard import Guard
+from transports.security.http import GuardedHttp
+from transports.security.tls import BadCertificate, load, make_context
 from transports.services import Services
 from transports.settings import Settings
 
@@ -22,6 +30,10 @@ CLOSE_SECONDS = 2
 # How long a thread in pure Python may keep the others from running. Python's default, 5 ms, is a tenth of the
 # time to first audio, and several turns of engine, encoder and event loop lie on that path.
 SWITCH_SECONDS = 0.0005
+# Files that are open beside connections: the database, recordings, sockets of WebRTC peers.
+_OTHER_FILES = 256
+
+log = logging.getLogger(__name__)
 
 
 class _NoFalseAlarm(logging.Filter):
@@ -35,7 +47,7 @@ class Server(uvicorn.Server):
     """A uvicorn server whose first SIGTERM or SIGINT drains the engine; the second one ends it at once.
 
     ``ready`` is called when the model is warm. If it cannot be loaded the server ends, and ``failure`` says why.
-    ``draining`` is called when the first signal has come.
+    ``draining`` is called when the first signal has come. Raises BadCertificate.
     """
 
     def __init__(
@@ -48,13 +60,23 @@ class Server(uvicorn.Server):
         self._settings = settings
         self._ready = ready
         self._on_draining = draining
-        self._app = create_app(settings, make_model, self._loaded)
+        security = _within_system(settings.security)
+        limits = security.limits
+        self._security = security
+        self.guard = Guard(security)
+        self._looking: asyncio.Task[None] | None = None
+        self._tls = None
+        if security.tls_cert and security.tls_key:
+            self._tls = make_context(security.tls_cert, security.tls_key)
+        self._app = create_app(settings, make_model, self._loaded, self.guard)
         self._loop: asyncio.AbstractEventLoop
         self._draining: asyncio.Task[None] | None = None
+        self._reloading: asyncio.Task[None] | None = None
         self.failure: BaseException | None = None
         super().__init__(
             uvicorn.Config(
                 self._app,
+                http=GuardedHttp,
                 ws="websockets-sansio",
                 # Above our own limit, so that a message just over it is answered and not only cut off.
                 ws_max_size=2 * settings.max_message_bytes,
@@ -63,6 +85,10 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=CLOSE_SECONDS,
+                timeout_keep_alive=limits.keep_alive,
+                ws_ping_interval=limits.ping_seconds,
+                ws_ping_timeout=limits.ping_seconds,
+                forwarded_allow_ips=list(security.proxies),
             )
         )
 
@@ -95,9 +121,53 @@ class Server(uvicorn.Server):
             gc.unfreeze()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Uvicorn's own, which also learns the loop that signals are passed on to."""
+        """Uvicorn's own, but for what listens: every connection has a guard, and a TLS handshake little time."""
         self._loop = asyncio.get_running_loop()
-        await super().startup(sockets)
+        await super().startup([])
+        self._looking = asyncio.create_task(self.guard.look_after())
+        handshake = self.guard.limits.tls_seconds if self._tls else None
+        for listener in sockets or []:
+            server = await self._loop.create_server(
+                self._connection,
+                sock=listener,
+                ssl=self._tls,
+                backlog=self.config.backlog,
+                ssl_handshake_timeout=handshake,
+            )
+            self.servers.append(server)
+        if self._tls and threading.current_thread() is threading.main_thread():
+            self._loop.add_signal_handler(signal.SIGHUP, self._begin_reload)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Uvicorn's own; connections are looked after until it is done."""
+        try:
+            await super().shutdown(sockets)
+        finally:
+            if self._looking is not None:
+                self._looking.cancel()
+                await asyncio.gather(self._looking, return_exceptions=True)
+
+    def _connection(self) -> GuardedHttp:
+        return GuardedHttp(self.config, self.server_state, self.lifespan.state, guard=self.guard)
+
+    def _begin_reload(self) -> None:
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.create_task(self._reload())
+
+    async def _reload(self) -> None:
+        """Read certificate and key again, for the handshakes from now on."""
+        security = self._security
+        assert self._tls is not None
+        assert security.tls_cert is not None
+        assert security.tls_key is not None
+        try:
+            await asyncio.to_thread(make_context, security.tls_cert, security.tls_key)
+            # Here, not in the thread: no handshake may begin between the new certificate and the new key.
+            load(self._tls, security.tls_cert, security.tls_key)
+        except BadCertificate as error:
+            log.error("the certificate stays as it was: %s", error)
+        else:
+            log.info("the certificate was read again")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Signal handler: drain first, then leave."""
@@ -144,3 +214,14 @@ class Server(uvicorn.Server):
             self._ready(self._services)
         else:
             self.should_exit = True
+
+
+def _within_system(security: SecurityConfig) -> SecurityConfig:
+    """With no more connections than the system has files for."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return security
+    most = max(_OTHER_FILES // 4, files - _OTHER_FILES)
+    return replace(
+        security, limits=replace(security.limits, connections=min(security.limits.connections, most))
+    )

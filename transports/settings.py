@@ -11,6 +11,7 @@ from realtime.ears import EarsConfig, RecogniserChoice
 from transports.accounts import Prices
 from transports.agent.config import AgentSettings
 from transports.metrics.config import MetricsConfig
+from transports.security.config import SecurityConfig
 from transports.telephony.config import TelephonyConfig
 from transports.webrtc.config import WebRtcConfig
 
@@ -48,7 +49,8 @@ class Settings:
     or else as the client called the server. With ``private_callbacks`` a callback may go to this machine and its
     network. A job whose process has died is done by another one after ``job_lease_seconds``.
     ``webrtc`` is how peers reach this server, and how many there may be; ``telephony`` the same of calls.
-    ``agent`` is how agents converse, ``metrics`` who may read those.
+    ``agent`` is how agents converse, ``security`` who may reach this server, and how much of it; ``metrics`` who
+    may read those.
     ``asr`` is the recogniser of speech, None for a server without, and ``ears`` how much of it there may be.
     """
 
@@ -79,6 +81,7 @@ class Settings:
     webrtc: WebRtcConfig = field(default_factory=WebRtcConfig)
     telephony: TelephonyConfig = field(default_factory=TelephonyConfig)
     agent: AgentSettings = field(default_factory=AgentSettings)
+    security: SecurityConfig = field(default_factory=SecurityConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
 
     @property

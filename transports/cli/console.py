@@ -54,7 +54,8 @@ class OperatorConsole:
         host = self._settings.host
         everywhere = host in ("0.0.0.0", "::")  # noqa: S104
         name = "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
-        self._url = f"http://{name}:{port}"
+        scheme = "https" if self._settings.security.tls_cert else "http"
+        self._url = f"{scheme}://{name}:{port}"
         self._console.print(f"[bold]{self._url}[/]")
         if everywhere:
             self._console.print("  and on every other address of this machine")

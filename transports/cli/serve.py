@@ -23,10 +23,13 @@ from transports.cli.metrics import check_port, metrics_options
 from transports.cli.model import ModelChoice, ModelCommand, model_options
 from transports.cli.peers import peer_options
 from transports.cli.recogniser import recogniser_options
+from transports.cli.security import origins, security_options
 from transports.cli.store import check, store_options
 from transports.cli.telephony import telephony_options
 from transports.cli.types import amount
 from transports.metrics import MetricsConfig
+from transports.security import SecurityConfig
+from transports.security.tls import BadCertificate
 from transports.server import Server
 from transports.settings import LogLevel, Settings
 from transports.telephony import TelephonyConfig
@@ -109,6 +112,7 @@ def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -
 @click.option(
     "--allow-origin",
     multiple=True,
+    callback=origins,
     metavar="ORIGIN",
     help="Another site whose pages may use this server from a browser, such as https://example.com; may be "
     "repeated, * is every site.",
@@ -177,6 +181,7 @@ def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -
 @recogniser_options(may_be_none=True)
 @telephony_options
 @agent_options
+@security_options
 @metrics_options
 @click.option(
     "--log-level", default=_DEFAULTS.log_level, type=click.Choice(get_args(LogLevel)), help="How much to log."
@@ -207,6 +212,7 @@ def serve(
     asr: RecogniserChoice | None,
     telephony: TelephonyConfig,
     agent: AgentSettings,
+    security: SecurityConfig,
     metrics: MetricsConfig,
     log_level: LogLevel,
     model: ModelChoice,
@@ -237,6 +243,7 @@ def serve(
         ears=EarsConfig(vad=vad),
         telephony=telephony,
         agent=agent,
+        security=security,
         metrics=metrics,
         log_level=log_level,
         data=data,
@@ -261,7 +268,10 @@ def serve(
                 )
         return loaded
 
-    server = Server(settings, make_model, console.ready, console.draining)
+    try:
+        server = Server(settings, make_model, console.ready, console.draining)
+    except BadCertificate as error:
+        raise click.ClickException(str(error)) from None
     check_port(metrics)
     listener = _bind(server, host, port)
     console.keys_needed = asyncio.run(check(settings)) and not open_to_all
