@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import anyio.lowlevel
 import numpy as np
@@ -22,6 +22,7 @@ from realtime import Encoders
 from realtime.ears import Ears, HearingError
 from realtime.observer import Observers
 from transports import errors, fish, gateways, openai, ops, web
+from transports.access import REQUEST_ID
 from transports.accounts import Accounts, make_limiter
 from transports.accounts.auth import is_loopback
 from transports.accounts.wallet import router as wallet_router
@@ -47,6 +48,9 @@ from transports.voices import Library, Trainer
 from transports.webrtc import Peers
 from transports.webrtc.routes import EXPOSED
 from transports.webrtc.routes import router as webrtc_router
+
+if TYPE_CHECKING:
+    from transports.tracing.tracer import Tracer
 
 # Encoding is short bursts of C code that release the GIL; more threads than this only contend for it.
 ENCODER_THREADS = 2
@@ -116,11 +120,13 @@ def create_app(
     make_model: Callable[[], SpeechModel],
     loaded: Callable[[asyncio.Task[None]], object] = lambda _: None,
     guard: Guard | None = None,
+    tracer: "Tracer | None" = None,
 ) -> FastAPI:
     """The application, which loads its model when it starts and is served from that moment on.
 
     Until the model is warm ``/ready`` says so, and requests are refused with 503. ``loaded`` is called with the
     finished task that loaded it. ``guard`` counts requests; it is shared with whatever counts connections.
+    ``tracer`` is told what happens, and closed at the end.
     """
 
     @contextlib.asynccontextmanager
@@ -176,6 +182,8 @@ def create_app(
             training = asyncio.create_task(train(loading, Trainer(database, blobs, library, engine, ears)))
             await asyncio.to_thread(app.openapi)
             observer.add(metrics.meters)  # who was refused just now was nobody
+            if tracer is not None:
+                observer.add(tracer)
             metrics.start(app.state.services.connections, settings.metrics.port)
             try:
                 # A second signal is no reason for a traceback.
@@ -199,6 +207,8 @@ def create_app(
                 await accounts.close()
                 await database.close()
                 await metrics.close()
+                if tracer is not None:
+                    await tracer.close()
 
     shapes: dict[str, type[BaseModel]] = {
         **dict.fromkeys(openai.PREFIXES, openai.OpenAIErrorJson),
@@ -213,8 +223,9 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # its page would load scripts from elsewhere; /openapi.json is all there is to it
         redoc_url=None,
+        # Its spans would tell what exceptions say; ours are in transports/tracing.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.add_middleware(Refusals)
     on_error = errors.handler({**dict.fromkeys(openai.PREFIXES, openai.tell), **gateways.TELLERS})
     app.add_middleware(
         Front,
@@ -224,13 +235,17 @@ def create_app(
         origins=settings.allowed_origins,
         keyless=settings.open_to_all,
     )
+    app.add_middleware(Refusals)
     if settings.allowed_origins:  # around the other, so that a page can read why it was refused
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-Match", "model"],
-            expose_headers=(*EXPOSED, "Retry-After", "X-Parrotfish-Note"),
+            allow_headers=[
+                *("Authorization", "Content-Type", "If-Match", "model"),
+                *(REQUEST_ID, "traceparent", "tracestate"),
+            ],
+            expose_headers=(*EXPOSED, "Retry-After", "X-Parrotfish-Note", REQUEST_ID),
         )
     for router in fish.ROUTERS:
         app.include_router(router, tags=["Fish Audio"])

@@ -16,6 +16,8 @@ from types import FrameType
 import uvicorn
 
 from engine import SpeechModel
+from engine.logs import loop_error
+from transports.access import Access
 from transports.accounts.auth import HideKeys
 from transports.app import create_app
 from transports.security import SecurityConfig
@@ -47,7 +49,7 @@ class Server(uvicorn.Server):
     """A uvicorn server whose first SIGTERM or SIGINT drains the engine; the second one ends it at once.
 
     ``ready`` is called when the model is warm. If it cannot be loaded the server ends, and ``failure`` says why.
-    ``draining`` is called when the first signal has come. Raises BadCertificate.
+    ``draining`` is called when the first signal has come. Raises BadCertificate or TracingError.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Server(uvicorn.Server):
         ready: Callable[[Services], object] = lambda _: None,
         draining: Callable[[Services], object] = lambda _: None,
     ) -> None:
+        tracer = settings.tracing.tracer()
         self._settings = settings
         self._ready = ready
         self._on_draining = draining
@@ -68,20 +71,21 @@ class Server(uvicorn.Server):
         self._tls = None
         if security.tls_cert and security.tls_key:
             self._tls = make_context(security.tls_cert, security.tls_key)
-        self._app = create_app(settings, make_model, self._loaded, self.guard)
+        self._app = create_app(settings, make_model, self._loaded, self.guard, tracer)
         self._loop: asyncio.AbstractEventLoop
         self._draining: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
         self.failure: BaseException | None = None
         super().__init__(
             uvicorn.Config(
-                self._app,
+                Access(self._app, tracer),
                 http=GuardedHttp,
                 ws="websockets-sansio",
                 # Above our own limit, so that a message just over it is answered and not only cut off.
                 ws_max_size=2 * settings.max_message_bytes,
                 ws_per_message_deflate=False,  # audio does not compress; trying costs latency
-                log_level=settings.log_level,
+                log_config=None,  # as the process has configured it
+                log_level=settings.log.libraries,
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=CLOSE_SECONDS,
@@ -123,6 +127,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Uvicorn's own, but for what listens: every connection has a guard, and a TLS handshake little time."""
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(loop_error)
         await super().startup([])
         self._looking = asyncio.create_task(self.guard.look_after())
         handshake = self.guard.limits.tls_seconds if self._tls else None

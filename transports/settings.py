@@ -4,18 +4,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from engine import EngineConfig
+from engine.logs import LogConfig
 from realtime.ears import EarsConfig, RecogniserChoice
 from transports.accounts import Prices
 from transports.agent.config import AgentSettings
 from transports.metrics.config import MetricsConfig
 from transports.security.config import SecurityConfig
 from transports.telephony.config import TelephonyConfig
+from transports.tracing.config import TracingConfig
 from transports.webrtc.config import WebRtcConfig
-
-LogLevel = Literal["debug", "info", "warning", "error"]
 
 # LiveKit's plugin sends this id unless its user names another voice.
 LIVEKIT_DEFAULT_VOICE = "933563129e564b19a115bedd57b7406a"
@@ -49,9 +48,9 @@ class Settings:
     or else as the client called the server. With ``private_callbacks`` a callback may go to this machine and its
     network. A job whose process has died is done by another one after ``job_lease_seconds``.
     ``webrtc`` is how peers reach this server, and how many there may be; ``telephony`` the same of calls.
-    ``agent`` is how agents converse, ``security`` who may reach this server, and how much of it; ``metrics`` who
-    may read those.
+    ``agent`` is how agents converse, ``security`` who may reach this server, and how much of it.
     ``asr`` is the recogniser of speech, None for a server without, and ``ears`` how much of it there may be.
+    ``log`` is what the log tells, ``tracing`` where traces go, ``metrics`` who may read those.
     """
 
     host: str = "127.0.0.1"
@@ -65,7 +64,8 @@ class Settings:
     notice_seconds: float = 0.0
     allowed_origins: tuple[str, ...] = ()
     voice_aliases: Mapping[str, str] = field(default_factory=lambda: {LIVEKIT_DEFAULT_VOICE: ""})
-    log_level: LogLevel = "warning"
+    log: LogConfig = field(default_factory=LogConfig)
+    tracing: TracingConfig = field(default_factory=TracingConfig)
     data: Path = field(default_factory=default_data)
     database_url: str | None = field(default=None, repr=False)
     blobs_url: str | None = None

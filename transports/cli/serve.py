@@ -13,12 +13,14 @@ from typing import get_args
 
 import click
 
-from engine import EngineConfig, SpeechModel
+from engine import EngineConfig, SpeechModel, logs
+from engine.logs import LogConfig
 from realtime.ears import EarsConfig, RecogniserChoice, Vad
 from transports.accounts import Prices
 from transports.agent import AgentSettings
 from transports.cli.agent import agent_options
 from transports.cli.console import OperatorConsole
+from transports.cli.logs import log_options
 from transports.cli.metrics import check_port, metrics_options
 from transports.cli.model import ModelChoice, ModelCommand, model_options
 from transports.cli.peers import peer_options
@@ -26,13 +28,15 @@ from transports.cli.recogniser import recogniser_options
 from transports.cli.security import origins, security_options
 from transports.cli.store import check, store_options
 from transports.cli.telephony import telephony_options
+from transports.cli.tracing import tracing_options
 from transports.cli.types import amount
 from transports.metrics import MetricsConfig
 from transports.security import SecurityConfig
 from transports.security.tls import BadCertificate
 from transports.server import Server
-from transports.settings import LogLevel, Settings
+from transports.settings import Settings
 from transports.telephony import TelephonyConfig
+from transports.tracing import TracingConfig, TracingError
 from transports.webrtc import WebRtcConfig
 
 _DEFAULTS = Settings()
@@ -182,10 +186,9 @@ def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -
 @telephony_options
 @agent_options
 @security_options
+@log_options
+@tracing_options
 @metrics_options
-@click.option(
-    "--log-level", default=_DEFAULTS.log_level, type=click.Choice(get_args(LogLevel)), help="How much to log."
-)
 def serve(
     host: str,
     port: int,
@@ -214,7 +217,8 @@ def serve(
     agent: AgentSettings,
     security: SecurityConfig,
     metrics: MetricsConfig,
-    log_level: LogLevel,
+    log: LogConfig,
+    tracing: TracingConfig,
     model: ModelChoice,
 ) -> None:
     """Run the server.
@@ -245,7 +249,8 @@ def serve(
         agent=agent,
         security=security,
         metrics=metrics,
-        log_level=log_level,
+        log=log,
+        tracing=tracing,
         data=data,
         database_url=database_url,
         blobs_url=blobs_url,
@@ -253,7 +258,8 @@ def serve(
         prices=Prices(price_tts, price_asr),
         open_to_all=open_to_all,
     )
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.configure(log)
+    logs.catch_strays()
     here = model.fetched()
     console = OperatorConsole(settings)
 
@@ -270,7 +276,7 @@ def serve(
 
     try:
         server = Server(settings, make_model, console.ready, console.draining)
-    except BadCertificate as error:
+    except (BadCertificate, TracingError) as error:
         raise click.ClickException(str(error)) from None
     check_port(metrics)
     listener = _bind(server, host, port)

@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from engine import EngineConfig
+from engine.logs import LogConfig
 from tests.transports.conftest import Running, run_server
 from transports.accounts import Keyring, Limits, accounts
 from transports.accounts.accounts import CACHE_SECONDS
@@ -43,7 +44,7 @@ def keyed(data: Path) -> Iterator[Running]:
     """A server on the loopback interface that has a key."""
     asyncio.run(_first_key(data))
     config = EngineConfig(max_streams=8, max_ahead=3600.0)
-    yield from run_server(Settings(port=0, engine=config, data=data, log_level="debug"))
+    yield from run_server(Settings(port=0, engine=config, data=data, log=LogConfig("debug", texts=True)))
 
 
 async def _first_key(data: Path) -> None:

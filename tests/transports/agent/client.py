@@ -110,11 +110,13 @@ class Client:
 
 
 @asynccontextmanager
-async def conversing(server: Running, **start: Any) -> AsyncIterator[Client]:
+async def conversing(
+    server: Running, *, headers: dict[str, str] | None = None, **start: Any
+) -> AsyncIterator[Client]:
     """A conversation with the microphone on."""
     audio = {"sample_rate": 24_000, "input_sample_rate": MIC_RATE} | start.pop("audio", {})
     address = server.url.replace("http", "ws") + "/v1/agent"
-    async with connect(address, max_size=None) as socket:
+    async with connect(address, max_size=None, additional_headers=headers) as socket:
         client = Client(socket, audio["sample_rate"])
         await client.tell(type="start", audio=audio, **start)
         tasks = [asyncio.create_task(client.listen()), asyncio.create_task(client.speak())]
