@@ -14,12 +14,13 @@ from benchmarks.conversation.playback import Clear, Played, Timeline, goes_on_at
 from benchmarks.conversation.voices import MIC_RATE
 from benchmarks.decoding import Message
 from benchmarks.listener import Arrival, Samples
+from realtime.normalizer import normalize
 
 VOICED = 0.1
 """Seconds of sound after which a caller has been heard, at the latest."""
 
 PACKET = 0.02
-_WORD = re.compile(r"[a-z0-9']+")
+_WORD = re.compile(r"[a-z']+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +220,13 @@ def heard_twice(came: Sequence[Message | Clear]) -> float:
 
 
 def words_wrong(expected: str, got: str) -> tuple[int, int, int]:
-    """Words that are missing, words that are too many (what is other is both), and words in all."""
-    wanted, heard = (_WORD.findall(text.lower().replace("-", " ")) for text in (expected, got))
+    """Words that are missing, words that are too many (what is other is both), and words in all.
+
+    A recogniser may write "12" where "twelve" was to be said: both are read as they are spoken.
+    """
+    wanted, heard = (
+        _WORD.findall(normalize(text, "en").text.lower().replace("-", " ")) for text in (expected, got)
+    )
     matcher = difflib.SequenceMatcher(None, wanted, heard, autojunk=False)
     same = sum(block.size for block in matcher.get_matching_blocks())
     return len(wanted) - same, len(heard) - same, len(wanted)

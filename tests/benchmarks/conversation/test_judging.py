@@ -186,3 +186,9 @@ def test_words_that_are_wrong() -> None:
     assert words_wrong("One two three.", "one three") == (1, 0, 3)
     assert words_wrong("One two three.", "one two two three") == (0, 1, 3)
     assert words_wrong("One two three.", "one too three") == (1, 1, 3)
+
+
+def test_a_number_is_no_other_word_for_being_written_in_digits() -> None:
+    said = "Gate twelve, on the fourteenth of March; it rose by four percent."
+    assert words_wrong(said, "Gate 12, on the 14th of March. It rose by 4%.") == (0, 0, 12)
+    assert words_wrong(said, "Gate 11, on the 14th of March. It rose by 4%.") == (1, 1, 12)
