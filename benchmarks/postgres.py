@@ -75,7 +75,7 @@ def running() -> Iterator[Postgres]:
             cwd=folder,
             timeout=SECONDS,
         )
-        settings = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=50"]
+        settings = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=100"]
         serve = [str(programs / "postgres"), "-D", str(data), "-k", str(folder), *settings]
         server = subprocess.Popen(
             [*become, "--pdeathsig=QUIT", *serve],  # should this process be killed, so is the server

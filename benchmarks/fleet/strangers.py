@@ -1,0 +1,222 @@
+"""Clients that send nonsense, and clients that vanish: afterwards nothing of them may be left."""
+
+import asyncio
+import contextlib
+import random
+import socket
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus, WebSocketException
+
+from benchmarks.client import clock
+from benchmarks.fleet.fleet import Fleet
+from benchmarks.fleet.frames import PATHS, WIRES, Wire, body, frame
+from benchmarks.fleet.results import Row
+
+HELD = {"tasks": 0, "files": 8, "threads": 4, "calls": 0, "ears": 0, "streams": 0}
+"""What a replica holds, and by how much it may be more than before: some of what is idle is kept."""
+
+_AT_ONCE = 24
+_FRAMES = (1, 400)  # of one socket
+_BODIES = 0.1  # of all frames
+_STAY = (0.0, 1.0)
+_SETTLE_SECONDS = 90.0
+_LEAVE_SECONDS = 20.0
+
+Told = Callable[[str], object]
+Work = Callable[[Fleet, int, int, Told], Awaitable[tuple[list[Row], dict[str, Any]]]]
+
+
+async def fuzz(fleet: Fleet, frames: int, seed: int, told: Told) -> tuple[list[Row], dict[str, Any]]:
+    """Random frames over every socket's protocol, and random bodies to every path."""
+    left, outcomes = [frames], Counter[str]()
+    spread = count()
+
+    async def one(rng: random.Random, http: httpx.AsyncClient) -> None:
+        size = min(rng.randint(*_FRAMES), left[0])
+        left[0] -= size
+        if rng.random() < _BODIES:
+            await _bodies(fleet, http, size, rng, outcomes)
+        else:
+            wire = WIRES[next(spread) % len(WIRES)]
+            outcomes[await _socket(fleet, wire, size, rng)] += 1
+        told(f"{frames - left[0]:,} of {frames:,} frames")
+
+    return await _measured(fleet, "fuzz", lambda: left[0] > 0, one, frames, seed, outcomes)
+
+
+async def vanish(fleet: Fleet, times: int, seed: int, told: Told) -> tuple[list[Row], dict[str, Any]]:
+    """Clients who begin well, and are gone at a random moment."""
+    left, outcomes = [times], Counter[str]()
+
+    async def one(rng: random.Random, http: httpx.AsyncClient) -> None:
+        left[0] -= 1
+        outcomes[await _vanishing(fleet, WIRES[left[0] % len(WIRES)], rng)] += 1
+        told(f"{times - left[0]:,} of {times:,} disconnects")
+
+    return await _measured(fleet, "disconnects", lambda: left[0] > 0, one, times, seed, outcomes)
+
+
+async def _measured(
+    fleet: Fleet,
+    part: str,
+    more: Callable[[], bool],
+    one: Callable[[random.Random, httpx.AsyncClient], Awaitable[None]],
+    wanted: int,
+    seed: int,
+    outcomes: Counter[str],
+) -> tuple[list[Row], dict[str, Any]]:
+    """Have many strangers at a time, as long as there are ``more``; then see what is left."""
+    before = {replica.name: replica.held() for replica in fleet.replicas}
+    logs = {replica.name: replica.log.stat().st_size for replica in fleet.replicas}
+    begun = clock()
+
+    async def stranger(rng: random.Random) -> None:
+        while more():
+            await one(rng, http)
+
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
+        rng = random.Random(seed)
+        await asyncio.gather(*(stranger(random.Random(rng.random())) for _ in range(_AT_ONCE)))
+    seconds = clock() - begun
+    after, grown = await _settled(fleet, before)
+    places = sum(1 for _ in fleet.redis.client().scan_iter("parrotfish:*:places"))
+    tracebacks = sum(
+        replica.log.read_bytes()[logs[replica.name] :].count(b"Traceback") for replica in fleet.replicas
+    )
+    alive = sum(replica.process is not None and replica.process.poll() is None for replica in fleet.replicas)
+    told = ", ".join(f"{number} {name}" for name, number in sorted(outcomes.items()))
+    errors = outcomes["server errors"]
+    rows = [
+        Row(part, "sent" if part == "fuzz" else "times", f"{wanted:,} in {seconds:.0f} s"),
+        Row(part, "  how they ended", told),
+        Row(part, "answers of the kind 500", str(errors), "0", not errors),
+        Row(part, "tracebacks in the logs", str(tracebacks), "0", not tracebacks),
+        Row(
+            part,
+            "replicas that live",
+            f"{alive} of {len(fleet.replicas)}",
+            "all",
+            alive == len(fleet.replicas),
+        ),
+        Row(part, "left behind on replicas", ", ".join(grown) or "nothing", "nothing", not grown),
+        Row(part, "places left in Redis", str(places), "0", not places),
+    ]
+    return rows, {"seconds": seconds, "ends": dict(outcomes), "before": before, "after": after}
+
+
+async def _settled(
+    fleet: Fleet, before: dict[str, dict[str, float]]
+) -> tuple[dict[str, dict[str, float]], list[str]]:
+    """What replicas hold when they have noticed that all are gone, and what of it is more than it was."""
+    end = clock() + _SETTLE_SECONDS
+    while True:
+        await asyncio.sleep(1.0)
+        after = {replica.name: replica.held() for replica in fleet.replicas}
+        grown = [
+            f"{replica}: {name} {before[replica][name]:.0f} to {held[name]:.0f}"
+            for replica, held in after.items()
+            for name, room in HELD.items()
+            if held[name] > before[replica][name] + room
+        ]
+        if not grown or clock() > end:
+            return after, grown
+
+
+def _address(fleet: Fleet, wire: Wire, rng: random.Random) -> str:
+    url = rng.choice(fleet.replicas).server.url if wire.direct else fleet.url
+    return url.replace("http", "ws", 1) + wire.path
+
+
+async def _socket(fleet: Fleet, wire: Wire, frames: int, rng: random.Random) -> str:
+    """Send so many frames, as long as one may; returns how it ended."""
+    sent = 0
+    while sent < frames:  # a server that has closed gets the rest over another socket
+        try:
+            async with connect(
+                _address(fleet, wire, rng), compression=None, proxy=None, max_size=None, close_timeout=1
+            ) as opened:
+                reading = asyncio.create_task(_drain(opened))
+                try:
+                    if rng.random() < 0.8:
+                        await opened.send(wire.encoded(wire.first))
+                    while sent < frames:
+                        sent += 1
+                        await opened.send(frame(wire, rng))
+                        if rng.random() < 0.02:
+                            await asyncio.sleep(rng.random() * 0.02)
+                    _leave(opened, rng)
+                finally:
+                    reading.cancel()
+                    await asyncio.gather(reading, return_exceptions=True)
+        except InvalidStatus as refused:
+            if refused.response.status_code != 503:
+                return f"refused with {refused.response.status_code}"
+            await asyncio.sleep(0.05)
+        except (OSError, WebSocketException, TimeoutError):
+            sent += 1
+    return "sockets"
+
+
+async def _vanishing(fleet: Fleet, wire: Wire, rng: random.Random) -> str:
+    try:
+        async with connect(
+            _address(fleet, wire, rng), compression=None, proxy=None, max_size=None, close_timeout=1
+        ) as opened:
+            reading = asyncio.create_task(_drain(opened))
+            talking = asyncio.create_task(_talk(opened, wire, rng))
+            await asyncio.sleep(rng.uniform(*_STAY) ** 2)
+            _leave(opened, rng)
+            for task in (reading, talking):
+                task.cancel()
+            await asyncio.gather(reading, talking, return_exceptions=True)
+    except InvalidStatus as refused:
+        await asyncio.sleep(0.05)
+        return f"refused with {refused.response.status_code}"
+    except (OSError, WebSocketException, TimeoutError) as error:
+        return type(error).__name__
+    return "gone"
+
+
+async def _talk(opened: ClientConnection, wire: Wire, rng: random.Random) -> None:
+    await opened.send(wire.encoded(wire.first))
+    while True:
+        if wire.hears and rng.random() < 0.8:
+            await opened.send(rng.randbytes(640))
+        else:
+            await opened.send(wire.encoded(rng.choice(wire.then)))
+        await asyncio.sleep(rng.random() * 0.1)
+
+
+async def _drain(opened: ClientConnection) -> None:
+    async for _ in opened:
+        pass
+
+
+def _leave(opened: ClientConnection, rng: random.Random) -> None:
+    """Half of them say goodbye when the context ends; the others are cut off, or only say no more."""
+    kind = rng.random()
+    if kind < 0.35:
+        opened.transport.abort()
+    elif kind < 0.5:
+        raw = opened.transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            raw.shutdown(socket.SHUT_WR)
+
+
+async def _bodies(
+    fleet: Fleet, http: httpx.AsyncClient, times: int, rng: random.Random, outcomes: Counter[str]
+) -> None:
+    for _ in range(times):
+        content, kind = body(rng)
+        headers = {"Content-Type": kind}
+        with contextlib.suppress(httpx.HTTPError):
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                answer = await http.post(f"{fleet.url}{rng.choice(PATHS)}", content=content, headers=headers)
+            outcomes["server errors"] += answer.status_code == 500
+    outcomes["bodies"] += times
