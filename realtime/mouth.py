@@ -181,13 +181,7 @@ class Mouth:
 
     def notice(self) -> None:
         """Tell what was heard by now, which otherwise is told with the next packet."""
-        if self._noticing or (current := self._current) is None:
-            return
-        self._noticing = True
-        try:
-            self._notice(current)
-        finally:
-            self._noticing = False
+        self._notice_at(self._loop.time())
 
     # -- inside -------------------------------------------------------------------------------------
 
@@ -199,8 +193,16 @@ class Mouth:
         utterance = self._utterances.get(context)
         return utterance is not None and not utterance.over
 
-    def _notice(self, current: _Utterance) -> None:
-        now = self._loop.time()
+    def _notice_at(self, now: float) -> None:
+        if self._noticing or (current := self._current) is None:
+            return
+        self._noticing = True
+        try:
+            self._notice(current, now)
+        finally:
+            self._noticing = False
+
+    def _notice(self, current: _Utterance, now: float) -> None:
         position = self._player.heard(now)
         if self._player.sent and not current.began:
             current.began = True
@@ -292,13 +294,16 @@ class Mouth:
                     current.watch.sent(monotonic())
                     if current.watch.audible:
                         current.watch = None
-            self.notice()
+            now = self._loop.time()
+            self._notice_at(now)
             if not self._wake.is_set():
-                await self._sleep()
+                await self._sleep(now)
 
-    async def _sleep(self) -> None:
-        """Until something happens, or the next packet is due or has been heard."""
-        now = self._loop.time()
+    async def _sleep(self, now: float) -> None:
+        """Until something happens, or the next packet is due or has been heard.
+
+        ``now`` is when was last told what was heard: an end that has come since is still to be told.
+        """
         timer = None
         if self._current is not None and not self._player.held and not self._player.idle(now):
             due = self._player.due

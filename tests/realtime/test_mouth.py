@@ -1,6 +1,7 @@
 """Utterances on a line, spoken by the bundled voice, on a clock that runs faster than the wall's."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -189,6 +190,22 @@ async def test_reports_of_the_line_delay_what_counts_as_heard() -> None:
         mouth.played(LinePlayed(1000.0, clears=1))  # about a clear that was not
         await told.until("1", WordsHeard, words=known + 1)
         assert asyncio.get_running_loop().time() - now >= 0.9
+
+
+@fast(5)
+async def test_an_end_that_comes_while_the_program_has_no_processor_is_told() -> None:
+    class Late(Mouth):
+        """Runs on only when what was being heard has long been heard."""
+
+        async def _sleep(self, *when: float) -> None:
+            time.sleep(0.03)  # noqa: ASYNC251 - the event loop is what stands still
+            await super()._sleep(*when)
+
+    line, told = MemoryLine(), Told()
+    async with speakers() as make, Late(make(), line, told) as mouth:
+        speak(mouth, line, "Well.", "1")
+        assert await told.until("1", EndHeard) == EndHeard("1")
+        assert told.words("1") == ["Well."]
 
 
 @fast(5)
