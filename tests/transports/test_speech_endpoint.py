@@ -55,7 +55,7 @@ def stubbed(stub) -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def relayed(server: Running) -> Iterator[Running]:
     """A server in front of another one, which is the OpenAI-compatible endpoint."""
-    yield from front(OpenAISpeechConfig(f"{server.url}/v1", voices=("heart", "otto")))
+    yield from front(OpenAISpeechConfig(f"{server.url}/v1"))
 
 
 def pcm(data: bytes) -> np.ndarray:
@@ -63,6 +63,13 @@ def pcm(data: bytes) -> np.ndarray:
 
 
 # -- another parrotfish -------------------------------------------------------------------------------
+
+
+def test_a_parrotfish_tells_another_one_what_it_has(relayed: Running, server: Running) -> None:
+    behind, in_front = server.engine.info, relayed.engine.info
+    assert set(in_front.voice_ids) == set(behind.voice_ids)
+    assert in_front.default_voice == behind.default_voice
+    assert in_front.name == "tts-1"
 
 
 def test_words_come_through_two_servers_over_http(relayed: Running) -> None:

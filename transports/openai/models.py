@@ -1,4 +1,7 @@
-"""``/v1/models``: the names that clients may ask for; each is the one voice or the one ear that there is."""
+"""``/v1/models``: the names that clients may ask for; each is the one voice or the one ear that there is.
+
+``/v1/audio/voices`` is no path of OpenAI's, but SGLang-Omni, vLLM-Omni, Kokoro-FastAPI and Open WebUI have it.
+"""
 
 from typing import Any
 
@@ -32,6 +35,14 @@ async def get_model(name: str, request: Request, _: Authenticated) -> dict[str, 
     raise RequestError(
         f"model: got {name[:80]!r}; expected one of {known}", 404, field="model", code="model_not_found"
     )
+
+
+@router.get("/v1/audio/voices", summary="List the model's voices")
+async def list_voices(request: Request, _: Authenticated) -> dict[str, Any]:
+    """The model's own voices, the default one first."""
+    info = services_of(request).engine.info
+    voices = sorted(info.voices, key=lambda voice: voice.id != info.default_voice)
+    return {"voices": [{"id": voice.id, "name": voice.name} for voice in voices]}
 
 
 def _models(request: Request) -> list[dict[str, Any]]:

@@ -188,6 +188,13 @@ def test_models(client: OpenAI, server: Running) -> None:
     assert caught.value.param == "model"
 
 
+def test_voices_are_listed_the_default_one_first(server: Running) -> None:
+    listed = httpx.get(f"{server.url}/v1/audio/voices").json()["voices"]
+    info = server.engine.info
+    assert listed[0]["id"] == info.default_voice
+    assert {voice["id"]: voice["name"] for voice in listed} == {voice.id: voice.name for voice in info.voices}
+
+
 def test_a_voice_of_openais_is_always_the_same_one_of_another_model(server: Running) -> None:
     voices = tuple(Voice(name, name, "") for name in ("b", "a", "c"))
     info = ModelInfo("any", 24_000, 2400, 1, -20.0, voices, "a", ("en",))
