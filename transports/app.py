@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message
 
-from engine import Engine, EngineError, SpeechModel
+from engine import Engine, EngineError, Models
 from engine.audio import AudioStream, Container, output_format
 from realtime import Encoders
 from realtime.ears import Ears, HearingError
@@ -117,7 +117,7 @@ def _encode_once(container: Container) -> None:
 
 def create_app(
     settings: Settings,
-    make_model: Callable[[], SpeechModel],
+    models: Models,
     loaded: Callable[[asyncio.Task[None]], object] = lambda _: None,
     guard: Guard | None = None,
     tracer: "Tracer | None" = None,
@@ -131,7 +131,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = Engine(make_model, settings.engine)
+        engine = Engine(models, settings.engine)
         metrics, observer = Metrics(engine), Observers()
         ears = Ears(settings.asr.load if settings.asr else None, settings.ears, observer)
         database = Database(database_url(settings.database_url, settings.data))

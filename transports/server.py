@@ -15,7 +15,7 @@ from types import FrameType
 
 import uvicorn
 
-from engine import SpeechModel
+from engine import Models
 from engine.logs import loop_error
 from transports.access import Access
 from transports.accounts.auth import HideKeys
@@ -55,7 +55,7 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         settings: Settings,
-        make_model: Callable[[], SpeechModel],
+        models: Models,
         ready: Callable[[Services], object] = lambda _: None,
         draining: Callable[[Services], object] = lambda _: None,
     ) -> None:
@@ -71,7 +71,7 @@ class Server(uvicorn.Server):
         self._tls = None
         if security.tls_cert and security.tls_key:
             self._tls = make_context(security.tls_cert, security.tls_key)
-        self._app = create_app(settings, make_model, self._loaded, self.guard, tracer)
+        self._app = create_app(settings, models, self._loaded, self.guard, tracer)
         self._loop: asyncio.AbstractEventLoop
         self._draining: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None

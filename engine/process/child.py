@@ -180,6 +180,7 @@ class Child(asyncio.Protocol):
                     stdin=subprocess.DEVNULL,
                     stdout=2,  # what a library prints is no output of ours
                     pass_fds=[theirs.fileno()],
+                    process_group=0,  # a terminal's Ctrl-C is for the engine, also while the worker starts
                     env={**os.environ, "PYTHONPATH": path, **environment},
                 )
             except OSError as error:

@@ -16,16 +16,14 @@ from engine.speech import Frame, ModelInfo, Segment, StreamId, StreamOptions
 class Begin:
     """The first message: which model to make, and the limits of its scheduler.
 
-    ``spool`` is the folder of the recordings, which goes with the engine. A :class:`Beat` is wanted every
-    ``beat`` seconds, and what our loggers log from the level ``ours`` on, those of libraries from ``libraries``
-    on; only with ``texts`` what users say.
+    A :class:`Beat` is wanted every ``beat`` seconds, and what our loggers log from the level ``ours`` on, those
+    of libraries from ``libraries`` on; only with ``texts`` what users say.
     """
 
     spec: str
     max_streams: int | None
     max_ahead: float
     max_untaken: float
-    spool: str
     beat: float
     ours: int
     libraries: int

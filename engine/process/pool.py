@@ -77,7 +77,6 @@ class Pool:
                 spec,
                 limits,
                 self._config,
-                str(self._spool.folder),
                 self._delivered,
                 self._changed,
             )
@@ -192,7 +191,7 @@ class Pool:
             try:
                 recordings = await asyncio.to_thread(self._spool.keep, references)
             except OSError as error:
-                log.error("recordings cannot be kept in %s: %s", self._spool.folder, error.strerror)
+                log.error("recordings cannot be kept: %s", error)
                 raise EngineStopped("there is no room for the recordings") from None
         try:
             await self._first_lesson(voice, recordings)

@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import queue
-import shutil
 import signal
 import socket
 import sys
@@ -78,7 +77,6 @@ class _Serving:
             while data := self._connection.recv(_READ):
                 for body in splitter.push(data):
                     self._take(TO_WORKER.read(body))
-        shutil.rmtree(self._begin.spool, ignore_errors=True)  # the engine could not
         os._exit(_ASSUMED_DEAD)
 
     def _take(self, message: object) -> None:

@@ -79,13 +79,12 @@ class ProcessWorker:
         spec: ModelSpec,
         limits: Limits,
         config: ProcessConfig,
-        spool: str,
         deliver: Deliver,
         changed: Callable[[], None],
     ) -> None:
         self.number = number
         self.limits = limits
-        self._spec, self._config, self._spool = spec, config, spool
+        self._spec, self._config = spec, config
         self._deliver, self._changed = deliver, changed
         self._backoff = Backoff(config)
         self._run: _Run | None = None
@@ -114,7 +113,6 @@ class ProcessWorker:
                     self.limits.max_streams,
                     self.limits.max_ahead,
                     self.limits.max_untaken,
-                    self._spool,
                     beat_seconds(self._config),
                     engine.getEffectiveLevel(),
                     libraries.getEffectiveLevel(),

@@ -85,10 +85,11 @@ class OperatorConsole:
             f"curl -sS {self._url}/v1/tts -H 'Content-Type: application/json' {key}"
             """-d '{"text": "Hello from parrotfish."}' -o hello.mp3"""
         )
-        voices = len(engine.info.voices)
+        voices, processes = len(engine.info.voices), sum(one.pid > 0 for one in engine.numbers())
+        workers = f", by {processes} worker{'' if processes == 1 else 's'}" if processes else ""
         self._console.print(
             f"[green]ready[/] after {seconds:.1f} s: model {engine.info.name}, {voices} "
-            f"voice{'' if voices == 1 else 's'}, {engine.max_streams} streams at once on this machine"
+            f"voice{'' if voices == 1 else 's'}, {engine.max_streams} streams at once on this machine{workers}"
         )
         for detail in engine.info.details:
             self._console.print(f"  [dim]model[/]   {escape(detail)}")

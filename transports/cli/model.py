@@ -4,6 +4,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ class ModelChoice:
         folder = Path(self.name).expanduser()
         if not folder.is_dir() and not _ON_HUB.fullmatch(self.name):
             raise click.BadParameter(f"there is no model {self.name!r}; {_POSSIBLE}", param_hint="--model")
-        _import_dual_ar()
+        _find_dual_ar()
         return replace(self, name=str(folder if folder.is_dir() else _fetch(self.name)))
 
     def load(self, max_streams: int | None) -> SpeechModel:
@@ -154,6 +155,15 @@ def _import_dual_ar() -> None:
             f"torch, safetensors and tokenizers are needed for this model: {error}\n"
             "Install them: pip install 'parrotfish[s2]'"
         ) from error
+
+
+def _find_dual_ar() -> None:
+    """The same without loading any of it, for a process that shall not."""
+    missing = [name for name in ("torch", "safetensors", "tokenizers") if find_spec(name) is None]
+    if missing:
+        raise click.ClickException(
+            f"{', '.join(missing)} must be installed for this model: pip install 'parrotfish[s2]'"
+        )
 
 
 def _fetch(name: str) -> Path:

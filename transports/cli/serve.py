@@ -13,7 +13,7 @@ from typing import get_args
 
 import click
 
-from engine import EngineConfig, SpeechModel, logs
+from engine import EngineConfig, ModelUnavailable, logs
 from engine.logs import LogConfig
 from realtime.ears import EarsConfig, RecogniserChoice, Vad
 from transports.accounts import Prices
@@ -30,6 +30,7 @@ from transports.cli.store import check, store_options
 from transports.cli.telephony import telephony_options
 from transports.cli.tracing import tracing_options
 from transports.cli.types import amount
+from transports.cli.workers import WorkersChoice, worker_options
 from transports.metrics import MetricsConfig
 from transports.security import SecurityConfig
 from transports.security.tls import BadCertificate
@@ -70,6 +71,7 @@ def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -
     "on a CPU",
     help="Utterances at once; more are refused with Retry-After.",
 )
+@worker_options
 @click.option(
     "--max-ahead",
     default=_DEFAULTS.engine.max_ahead,
@@ -216,10 +218,11 @@ def serve(
     telephony: TelephonyConfig,
     agent: AgentSettings,
     security: SecurityConfig,
-    metrics: MetricsConfig,
     log: LogConfig,
     tracing: TracingConfig,
+    metrics: MetricsConfig,
     model: ModelChoice,
+    workers: WorkersChoice,
 ) -> None:
     """Run the server.
 
@@ -232,7 +235,7 @@ def serve(
     settings = Settings(
         host=host,
         port=port,
-        engine=EngineConfig(max_streams=max_streams, max_ahead=max_ahead),
+        engine=EngineConfig(max_streams=max_streams, max_ahead=max_ahead, processes=workers.config),
         max_message_bytes=max_message_mib * _MIB,
         max_text=max_text,
         grace_seconds=grace,
@@ -248,9 +251,9 @@ def serve(
         telephony=telephony,
         agent=agent,
         security=security,
-        metrics=metrics,
         log=log,
         tracing=tracing,
+        metrics=metrics,
         data=data,
         database_url=database_url,
         blobs_url=blobs_url,
@@ -263,19 +266,10 @@ def serve(
     here = model.fetched()
     console = OperatorConsole(settings)
 
-    def make_model() -> SpeechModel:
-        loaded = here.load(max_streams)
-        for name, voice in voice_alias.items():
-            if voice not in loaded.info.voice_ids:
-                loaded.close()
-                known = ", ".join(loaded.info.voice_ids)
-                raise click.BadParameter(
-                    f"{name}={voice}: the voices are {known}", param_hint="--voice-alias"
-                )
-        return loaded
+    models = workers.models(here, max_streams, voice_alias)
 
     try:
-        server = Server(settings, make_model, console.ready, console.draining)
+        server = Server(settings, models, console.ready, console.draining)
     except (BadCertificate, TracingError) as error:
         raise click.ClickException(str(error)) from None
     check_port(metrics)
@@ -293,6 +287,8 @@ def serve(
         os._exit(0)
     if isinstance(server.failure, click.ClickException):
         raise server.failure
+    if isinstance(server.failure, ModelUnavailable):  # the same, from a worker's process
+        raise click.ClickException(str(server.failure))
     if server.failure is not None:
         reason = str(server.failure) or type(server.failure).__name__
         raise click.ClickException(

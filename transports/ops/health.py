@@ -14,7 +14,7 @@ router = APIRouter()
 class StateJson(BaseModel):
     """What the engine does; how much of it, while it is ready."""
 
-    status: Literal["ready", "full", "loading", "draining", "failed"]
+    status: Literal["ready", "full", "loading", "restarting", "draining", "failed"]
     open_streams: int | None = None
     speaking_streams: int | None = None
     max_streams: int | None = None
@@ -30,7 +30,7 @@ async def health() -> dict[str, str]:
     "/ready", summary="Would it take work?", responses={200: {"model": StateJson}, 503: {"model": StateJson}}
 )
 async def ready(request: Request) -> JSONResponse:
-    """200 while new work is taken; else 503, with ``status`` loading, full, draining or failed."""
+    """200 while new work is taken; else 503, with ``status`` loading, full, restarting, draining or failed."""
     services = services_of(request)
     engine = services.engine
     answer: dict[str, str | int] = {"status": engine.state}

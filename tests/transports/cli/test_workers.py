@@ -1,0 +1,158 @@
+"""``parrotfish serve --workers``: the options, and a server whose models live in other processes."""
+
+import os
+import signal
+from pathlib import Path
+
+import httpx
+import numpy as np
+import ormsgpack
+import pytest
+from click.testing import CliRunner
+from websockets.sync.client import ClientConnection, connect
+
+from engine.audio import decode
+from tests.engine.models.dual_ar.babble import folder as checkpoint_folder
+from tests.engine.process.watching import ends
+from tests.hearing import transcribe, word_error_rate
+from tests.transports.cli.process import read_rest, run, server
+from transports.cli import main
+
+SENTENCE = "The harbour master said that the storm would be over by the evening."
+# Nothing of a model is loaded for recognition, so that what the process holds is the server's.
+ALONE = ("--asr", "none")
+
+
+def workers_of(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        found += map(int, path.read_text().split())
+    return found
+
+
+def mapped(pid: int) -> str:
+    """The files that a process has in its memory."""
+    return Path(f"/proc/{pid}/maps").read_text()
+
+
+def live(url: str) -> ClientConnection:
+    return connect(url.replace("http", "ws") + "/v1/tts/live", proxy=None)
+
+
+def begin(socket: ClientConnection, text: str) -> bytes:
+    """Have ``text`` spoken; returns the first audio of it."""
+    for event in (
+        {"event": "start", "request": {"text": "", "format": "wav", "sample_rate": 16_000}},
+        {"event": "text", "text": text},
+        {"event": "stop"},
+    ):
+        socket.send(ormsgpack.packb(event))
+    first = ormsgpack.unpackb(socket.recv(60))
+    assert first["event"] == "audio", first
+    return first["audio"]
+
+
+def end(socket: ClientConnection) -> tuple[bytes, list[str], dict[str, str]]:
+    """The rest of it: audio, what was logged, and the last event."""
+    audio, logs = b"", []
+    while (event := ormsgpack.unpackb(socket.recv(60)))["event"] != "finish":
+        if event["event"] == "audio":
+            audio += event["audio"]
+        else:
+            logs.append(event["message"])
+    return audio, logs, event
+
+
+def test_a_worker_that_is_killed_is_told_to_its_clients_only():
+    # Hardly ahead of the listener, so that most is still to be spoken.
+    options = ("--workers", "2", "--max-streams", "4", "--max-ahead", "0.5", *ALONE)
+    with server(*options) as (process, url, printed):
+        assert "4 streams at once on this machine, by 2 workers" in printed
+        workers = workers_of(process.pid)
+        assert len(workers) == 2
+        with live(url) as one, live(url) as other:
+            audio = {socket: begin(socket, SENTENCE) for socket in (one, other)}
+            os.kill(workers[0], signal.SIGKILL)
+            late = httpx.post(
+                f"{url}/v1/tts", json={"text": "Me too.", "format": "wav"}, trust_env=False, timeout=60
+            )
+            assert late.status_code == 200
+            ended = {socket: end(socket) for socket in (one, other)}
+        crashed, finished = sorted(ended, key=lambda socket: ended[socket][2]["reason"])
+        assert ended[crashed][1:] == (
+            ["the worker that spoke this has crashed; what was heard of it is all"],
+            {"event": "finish", "reason": "error"},
+        )
+        assert ended[finished][1:] == ([], {"event": "finish", "reason": "stop"})
+        whole = audio[finished] + ended[finished][0]
+        assert word_error_rate(SENTENCE, transcribe(*decode(whole))) < 0.15
+        with live(url) as late_one:
+            audio[late_one] = begin(late_one, SENTENCE)
+            process.send_signal(signal.SIGTERM)
+            more, _, event = end(late_one)
+        assert event == {"event": "finish", "reason": "stop"}
+        assert word_error_rate(SENTENCE, transcribe(*decode(audio[late_one] + more))) < 0.15
+        read_rest(process)
+        assert process.wait(60) == 0
+        assert process.stderr is not None
+        told = process.stderr.read().decode().splitlines()
+        assert len(told) == 1
+        assert "ended by SIGKILL" in told[0]
+        assert all(map(ends, workers))
+
+
+def test_an_s2_model_in_a_worker():
+    from engine.models.dual_ar.config import Layout
+
+    checkpoint = str(checkpoint_folder(Layout.S2_PRO))
+    options = ("--workers", "1", "--max-streams", "2", "--model", checkpoint, "--device", "cpu", *ALONE)
+    with server(*options) as (process, url, printed):
+        assert "model s2-pro, 1 voice, 2 streams at once on this machine, by 1 worker" in printed
+        assert "libtorch" not in mapped(process.pid)
+        assert all("libtorch" in mapped(pid) for pid in workers_of(process.pid))
+        with live(url) as socket:
+            audio = begin(socket, "Hello.")
+            more, _, event = end(socket)
+        assert event["reason"] == "stop"
+        assert np.abs(decode(audio + more)[0]).max() > 0.01
+
+
+def test_without_any_the_model_is_on_a_thread(served):
+    assert "worker" not in served.printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--workers", "0"], "'0' is neither a number from 1 to 256 nor gpus"),
+        (["--workers", "two"], "'two' is neither"),
+        (["--workers", "gpus"], "hibari runs on processors"),
+        (["--workers", "3", "--max-streams", "2"], "--max-streams 2 is less than one for each of 3 workers"),
+        (["--worker-timeout", "0"], "--worker-timeout"),
+    ],
+)
+def test_what_cannot_be_is_a_usage_error_that_names_it(arguments, told, tmp_path):
+    result = CliRunner().invoke(main, ["serve", "--port", "0", "--data", str(tmp_path), *arguments])
+    assert result.exit_code == 2
+    assert told in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--voice-alias", "boss=nobody"], "--voice-alias: boss=nobody: the voices are heart, "),
+        (
+            ["--model", "CHECKPOINT", "--device", "cpu", "--kv-memory", "0.001"],
+            "0.00 GiB for the KV cache hold",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_so_ends_the_server_with_the_reason(arguments, told):
+    from engine.models.dual_ar.config import Layout
+
+    arguments = [str(checkpoint_folder(Layout.S2_PRO)) if one == "CHECKPOINT" else one for one in arguments]
+    done = run("serve", "--port", "0", "--workers", "2", *arguments)
+    assert done.code == 1
+    assert told in done.err
+    assert "Traceback" not in done.err
