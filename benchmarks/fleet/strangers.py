@@ -214,9 +214,13 @@ async def _bodies(
 ) -> None:
     for _ in range(times):
         content, kind = body(rng)
-        headers = {"Content-Type": kind}
-        with contextlib.suppress(httpx.HTTPError):
+        headers, path = {"Content-Type": kind}, rng.choice(PATHS)
+        try:
             async with asyncio.timeout(_LEAVE_SECONDS):
-                answer = await http.post(f"{fleet.url}{rng.choice(PATHS)}", content=content, headers=headers)
+                answer = await http.post(f"{fleet.url}{path}", content=content, headers=headers)
             outcomes["server errors"] += answer.status_code == 500
+        except TimeoutError:
+            outcomes[f"left {path} after {_LEAVE_SECONDS:.0f} s"] += 1
+        except httpx.HTTPError as error:
+            outcomes[type(error).__name__] += 1
     outcomes["bodies"] += times
