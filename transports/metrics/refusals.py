@@ -8,16 +8,19 @@ from engine import origin
 from realtime.observer import TurnedAway
 from transports.services import Services
 
+# What these answer is for operators and balancers: that they hear of a full server turns no caller away.
+_NO_CALLERS = frozenset(("/ready", "/health", "/metrics"))
+
 
 class Refusals:
-    """ASGI middleware that notes every answer, also to a handshake, that is an error."""
+    """ASGI middleware that notes every answer to a caller, also to a handshake, that is an error."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve it."""
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] not in ("http", "websocket") or scope["path"] in _NO_CALLERS:
             await self._app(scope, receive, send)
             return
 

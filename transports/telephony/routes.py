@@ -113,7 +113,8 @@ async def _answer(
     await _payer(services)
     try:
         _check_room(services)
-    except (RequestError, HearingError):
+    except (RequestError, HearingError) as busy:
+        services.turned_away(failure(busy).status)
         return Response(twilio.busy(), media_type="application/xml")
     base = called(request, services.settings.public_url).partition("?")[0].replace("http", "ws", 1)
     try:

@@ -138,6 +138,8 @@ async def test_who_is_refused_is_counted_where_it_happened(toning: Toning) -> No
                 pass
         answer = await asyncio.to_thread(httpx.post, f"{toning.url}/v1/tts", json={"text": TEXT})
         assert answer.status_code == 503
+        # Nobody is turned away by a balancer's question.
+        assert (await asyncio.to_thread(httpx.get, f"{toning.url}/ready")).status_code == 503
         toning.model.gate.set()
     toning.running.until_idle()
     after = toning.page()

@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from tests.transports.conftest import Running, run_server
+from tests.transports.metrics.page import Page
 from tests.transports.telephony.conftest import MAX_CALLS, PUBLIC, TOKEN, Provider, signed, stream_url
 from tests.transports.telephony.phone import Phone
 from transports.accounts import Keyring
@@ -157,6 +158,7 @@ async def test_a_page_of_another_site_opens_no_socket(phones: Provider) -> None:
 
 async def test_who_comes_when_all_are_busy_hears_so(phones: Provider) -> None:
     late = phones.local(stream_url(phones.twilio(CALL).text))
+    before = Page.of(phones.server.url)
     async with AsyncExitStack() as stack:
         calls = []
         for _ in range(MAX_CALLS):
@@ -167,6 +169,8 @@ async def test_who_comes_when_all_are_busy_hears_so(phones: Provider) -> None:
             (reject,) = ElementTree.fromstring(answer.text).iter("Reject")
             assert reject.attrib == {"reason": "busy"}
         assert (await refused(late))[0] == 503
+        after = Page.of(phones.server.url)
+        assert after.since(before, "parrotfish_refusals_total", transport="telephony", reason="full") == 3
         for call in calls:
             await call.hang_up()
             await call.over.wait()
