@@ -49,7 +49,8 @@ class Endpoint:
         config = self._config
         response = await self._answer(body, headers)
         try:
-            if not response.is_success:
+            if not response.is_success:  # what it says may quote the text: it is for whoever wrote that
+                _log.warning("%s answered %d", config.place, response.status_code)
                 raise refusal(response.status_code, response.headers, await _beginning(response), config.key)
             rate = answered_rate(response.headers, config.sample_rate)
             self._note(rate)

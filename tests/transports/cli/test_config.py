@@ -171,7 +171,7 @@ def test_a_file_that_is_no_text(file: Path) -> None:
 def test_secrets_are_not_printed(file: Path) -> None:
     file.write_text(
         f'twilio-token = "{SECRET}"\ndatabase-url = "postgresql://user:{SECRET}@host/name"\n'
-        f'engine-url = "http://user:{SECRET}@host/v1"\n'
+        f'engine-url = "http://user:{SECRET}@host/v1"\nredis-url = "redis://:{SECRET}@host:6379/0"\n'
     )
     for arguments in ([], ["--json"]):
         code, output = parrotfish("config", "--config", file, *arguments, PARROTFISH_PHONE_KEY=SECRET)

@@ -1,10 +1,12 @@
 """``--engine openai-speech``: its options, and the commands that speak with it."""
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from engine.audio import decode
 from engine.models.openai_speech import OpenAISpeechConfig
 from tests.speech_stub import Answer, speech_stub, tone
 from tests.transports.cli.test_model import chosen
@@ -115,6 +117,17 @@ def test_what_the_endpoint_does_not_say_is_asked_of_the_operator() -> None:
     assert code == 1
     assert "does not list its voices" in output
     assert "See --engine-voices" in output
+
+
+def test_say_speaks_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "said.wav"
+    with speech_stub(lambda _: Answer([tone(0.5)])) as stub:
+        engine = ["--engine", "openai-speech", "--engine-url", stub.url]
+        code, output = parrotfish("say", "Hello.", "--voice", "ben", "-o", str(file), *engine)
+        assert code == 0, output
+        assert [asked["voice"] for asked in stub.asked] == ["ben"]
+    pcm, rate = decode(file.read_bytes())
+    assert len(pcm) / rate == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize("there", [True, False])
