@@ -317,7 +317,9 @@ class Conversation:
             self._failed(reply, f"nothing came for {self._config.mind_seconds:g} s", now)
         else:
             for call in reply.calls:
-                reply.results.setdefault(call.id, f"no result within {self._config.tool_seconds:g} s")
+                if call.id not in reply.results:
+                    reply.results[call.id] = f"no result within {self._config.tool_seconds:g} s"
+                    reply.overdue.add(call.id)
             self._think(reply, now)
 
     # -- whose turn it is ---------------------------------------------------------------------------
@@ -514,7 +516,12 @@ class Conversation:
         if reply is None or all(call.id != call_id for call in reply.calls):
             self._history.result(call_id, content)
             return
-        reply.results.setdefault(call_id, content)
+        if call_id in reply.results and call_id not in reply.overdue:
+            return
+        reply.results[call_id] = content
+        if call_id in reply.overdue:  # the mind has been asked without it; from the next time on it knows
+            reply.overdue.remove(call_id)
+            return
         reply.silent_since = now
         if reply.works and not reply.thinking and not reply.waits:
             self._think(reply, now)

@@ -32,7 +32,7 @@ class Reply:
     when nothing has come of it or of a tool. ``thinking`` says that the mind is at work, ``called`` that it has
     called tools since it was asked last, ``begun`` that there is an utterance for the reply, ``closed`` that no
     text will follow, ``filled`` that the wait for it was. ``heard`` counts characters; ``results`` are by the id
-    of the call.
+    of the call, as are those that are ``overdue``.
     """
 
     turn: int
@@ -52,6 +52,7 @@ class Reply:
     heard: int = 0
     text: str = ""
     results: dict[str, str] = field(default_factory=dict)
+    overdue: set[str] = field(default_factory=set)
     _parts: list[_Part] = field(default_factory=list)
 
     @property

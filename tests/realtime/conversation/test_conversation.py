@@ -515,6 +515,29 @@ def test_a_tool_without_a_result_is_given_up() -> None:
     assert heard(stage) == "No idea."
 
 
+def test_a_result_that_comes_too_late_or_twice_is_not_asked_about_again_but_remembered() -> None:
+    minds = [Thoughts([CALL]), Thoughts(["No ", "idea, ", "sorry."], gap=0.5), Thoughts(["Ah."])]
+    stage = Stage(replace(WITH_TOOL, tool_seconds=3.0), minds).start()
+    stage.run(stage.say("What time is it?") + 3.5)
+    for content in ("12:00", "13:00"):
+        stage.do(ToolResult("c1", content))
+    stage.run(4.0)
+    assert stage.events(ReplyEnded) == [ReplyEnded(1, "No idea, sorry.")]
+    assert len(stage.asked) == 2
+    stage.run(stage.say("And now, please?") + 3.0)
+    assert stage.asked[2][2] == Message("tool", "12:00", tool_call_id="c1")
+
+
+def test_results_without_end_do_not_keep_a_silent_mind_alive() -> None:
+    config = replace(WITH_TOOL, mind_seconds=5.0)
+    stage = Stage(config, [Thoughts([CALL]), Thoughts(never_ends=True)]).start()
+    stage.run(stage.say("What time is it?") + 1.0)
+    for _ in range(10):
+        stage.do(ToolResult("c1", "12:00"))
+        stage.run(1.0)
+    assert stage.events(MindFailed) == [MindFailed(1, "nothing came for 5 s")]
+
+
 def test_a_mind_that_only_calls_tools_has_failed() -> None:
     calls = [Thoughts([ToolCall(f"c{number}", "clock", "{}")]) for number in range(9)]
     stage = Stage(replace(WITH_TOOL, max_tool_rounds=2), calls).start()
