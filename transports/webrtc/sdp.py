@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from aiortc import RTCIceCandidate
@@ -12,6 +13,7 @@ from transports.errors import RequestError
 
 MAX_SECTIONS = 4
 MAX_LINES = 2000
+_BROADCAST = ip_address("255.255.255.255")
 _FINGERPRINTS = ("sha-256", "sha-384", "sha-512")
 _OPUS = re.compile(r"(?m)^a=rtpmap:(\d+) opus/48000/2\r$")
 _CANDIDATES = re.compile(r"(?m)^a=(?:candidate:.*|end-of-candidates)\r?\n?")
@@ -154,9 +156,20 @@ def _usable(candidates: Iterable[RTCIceCandidate]) -> tuple[RTCIceCandidate, ...
     """Those that we could reach: UDP, RTP's component, a real port. Bundled sections repeat the same ones."""
     usable: dict[tuple[str, int], RTCIceCandidate] = {}
     for candidate in candidates:
-        if candidate.protocol.lower() == "udp" and candidate.component == 1 and 0 < candidate.port < 65536:
+        udp = candidate.protocol.lower() == "udp" and candidate.component == 1
+        if udp and 0 < candidate.port < 65536 and _is_one_host(candidate.ip):
             usable.setdefault((candidate.ip, candidate.port), candidate)
     return tuple(usable.values())
+
+
+def _is_one_host(ip: str) -> bool:
+    """Whether packets to this address, or name of mDNS, go to no more than one machine."""
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        return ip.endswith(".local")
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return not (mapped.is_multicast or mapped.is_unspecified or mapped == _BROADCAST)
 
 
 def _bad(reason: str, status: int = 400) -> RequestError:

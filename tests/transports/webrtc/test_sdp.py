@@ -100,6 +100,26 @@ def test_an_offer_that_cannot_be_answered_is_refused_by_name(text: str, reason: 
     assert refused.value.status in (400, 413)
 
 
+@pytest.mark.parametrize(
+    ("ip", "count"),
+    [
+        ("10.0.0.7", 1),
+        ("fe80::1", 1),
+        ("6c1f4d53-1f0b-4f0e-9c54-b6bd3a1b2c3d.local", 1),
+        ("224.0.0.251", 0),
+        ("ff02::1", 0),
+        ("255.255.255.255", 0),
+        ("0.0.0.0", 0),
+        ("::", 0),
+        ("::ffff:224.0.0.1", 0),
+        ("inside.example.com", 0),
+    ],
+)
+def test_nobody_has_packets_sent_to_many_or_to_a_name(ip: str, count: int) -> None:
+    fragment = sdp("a=mid:0", f"a=candidate:1 1 udp 1 {ip} 5000 typ host")
+    assert len(read_fragment(fragment, 10).candidates) == count
+
+
 def test_too_many_candidates_are_refused() -> None:
     lines = [f"a=candidate:1 1 udp 1 192.0.2.7 {port} typ host" for port in range(1000, 1011)]
     with pytest.raises(RequestError, match="got 11 candidates; expected at most 10") as refused:
