@@ -21,12 +21,16 @@ _WIDEST = 60  # characters of a value that is read by people
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """An option as ``serve`` would have it: where its value came from, and by what name it was there."""
+    """An option as ``serve`` would have it: where its value came from, and by what name it was there.
+
+    ``unset`` is what it means that there is no value.
+    """
 
     option: str
     value: Any
     source: str
     name: str = ""
+    unset: str = ""
 
 
 def _show(context: click.Context, /, *, as_json: bool, **_: Any) -> None:
@@ -40,7 +44,7 @@ def _show(context: click.Context, /, *, as_json: bool, **_: Any) -> None:
         told = {"config": str(file) if file else None, "settings": [asdict(setting) for setting in settings]}
         click.echo(json.dumps(told, indent=2))
         return
-    rows = [(setting.option, _text(setting.value), setting.source, setting.name) for setting in settings]
+    rows = [(one.option, _text(one.value, one.unset), one.source, one.name) for one in settings]
     options, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     for option, value, source, name in rows:
         click.echo(f"{option:{options}}  {value:{values}}  {source} {name}".rstrip())
@@ -52,7 +56,8 @@ def _settings(context: click.Context) -> Iterator[Setting]:
             continue
         value = context.params[option.name]
         source, name = _origin(context, option)
-        yield Setting(key_of(option), _plain(value, secret=is_secret(option)), source, name)
+        unset = option.show_default if isinstance(option.show_default, str) and not value else ""
+        yield Setting(key_of(option), _plain(value, secret=is_secret(option)), source, name, unset)
 
 
 def _origin(context: click.Context, option: click.Option) -> tuple[str, str]:
@@ -94,9 +99,9 @@ def _plain(value: Any, *, secret: bool) -> Any:
             return _PASSWORD.sub(rf"\1{_HIDDEN}", str(value))
 
 
-def _text(value: Any) -> str:
-    """A value in one line, shortened if need be."""
-    line = " ".join(_words(value).split())
+def _text(value: Any, unset: str) -> str:
+    """A value in one line, shortened if need be; in brackets what holds without one."""
+    line = " ".join((f"({unset})" if unset else _words(value)).split())
     return line if len(line) <= _WIDEST else f"{line[: _WIDEST - 1]}…"
 
 

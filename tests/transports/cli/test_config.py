@@ -90,6 +90,7 @@ def test_people_get_a_table(file: Path) -> None:
     assert code == 0
     assert re.search(rf"^port +7001 +file {re.escape(str(file))}$", output, re.M)
     assert re.search(r"^grace +30.0 +default$", output, re.M)
+    assert re.search(r"^engine-rate +\(24000\) +default$", output, re.M)
     assert re.search(r"^instructions +Be kind. Be.*… +file ", output, re.M)
 
 
