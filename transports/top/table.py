@@ -39,7 +39,7 @@ def _servers(views: Sequence[View]) -> Table:
 
 
 def _transports(views: Sequence[View]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     several = len(views) > 1
     if several:
         table.add_column("server", overflow="fold")
