@@ -135,8 +135,13 @@ class Stage:
 
     # -- the caller -----------------------------------------------------------------------------------
 
-    def say(self, text: str, seconds: float | None = None, after: float = 0.0) -> float:
-        """The caller speaks ``after`` some time; returns how long until he is silent and understood."""
+    def say(
+        self, text: str, seconds: float | None = None, after: float = 0.0, *, final: str | None = None
+    ) -> float:
+        """The caller speaks ``after`` some time; returns how long until he is silent and understood.
+
+        In the end he is understood to have said ``final``, if that is not what it had sounded like.
+        """
         seconds = max(0.3, len(text) / PACE) if seconds is None else seconds
         start, hear = self.now + after, self._hear
         self.at(start + ONSET, lambda: hear(VoiceStarted(start)))
@@ -151,7 +156,8 @@ class Stage:
         if text:  # the ear looks early at what may be all of it
             self.at(end + EARLY, lambda: hear(Partial(start, end, text)))
         self.at(end + HEARING_PAUSE, lambda: hear(VoiceStopped(end)))
-        self.at(end + HEARING_PAUSE + RECOGNISING, lambda: hear(Final(start, end, text)))
+        known = text if final is None else final
+        self.at(end + HEARING_PAUSE + RECOGNISING, lambda: hear(Final(start, end, known)))
         return after + seconds + HEARING_PAUSE + RECOGNISING
 
     def _hear(self, event: VoiceStarted | VoiceStopped | Partial | Final) -> None:

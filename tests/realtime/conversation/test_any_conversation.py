@@ -31,6 +31,8 @@ caller = st.one_of(
     st.tuples(st.just("cough"), st.floats(0.1, 0.45)),
     st.tuples(st.just("noise"), st.floats(0.5, 5.0)),
     st.tuples(st.just("mhm"), st.just(0.4)),
+    st.tuples(st.just("mumble"), st.floats(0.3, 3.0)),
+    st.tuples(st.just("deaf"), st.just(0)),
     st.tuples(st.just("digit"), st.sampled_from(["1", "#"])),
     st.tuples(st.just("result"), st.just(0)),
     st.tuples(st.just("typed"), st.just(0)),
@@ -84,6 +86,13 @@ class Script:
                 self.free = stage.now + stage.say("", amount, after) + 0.05
             case "mhm":
                 self.free = stage.now + stage.say("Mhm.", amount, after) + 0.05
+            case "mumble":
+                over = stage.say("Please~stop that.", amount, after, final="")
+                self.free = stage.now + over + 0.05
+            case "deaf":  # the recogniser has failed while nobody spoke
+                if after == 0.0:
+                    stage.conversation.deafened(stage.now)
+                    stage.act()
             case "digit":
                 stage.digit(str(amount))
             case "result":
