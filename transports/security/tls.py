@@ -10,6 +10,11 @@ _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 class BadCertificate(Exception):
     """A certificate or key cannot be used; the text says which and what to do."""
 
+    @property
+    def brief(self) -> str:
+        """All of it, for the log: it names files of the operator's."""
+        return str(self)
+
 
 def make_context(cert: Path, key: Path) -> ssl.SSLContext:
     """What a server speaks TLS with: version 1.2 or later. Reads the files. Raises :class:`BadCertificate`."""
@@ -37,9 +42,14 @@ def load(context: ssl.SSLContext, cert: Path, key: Path) -> None:
             )
         if what == "--tls-key" and b"PRIVATE KEY-----" not in text:
             raise BadCertificate(f"{what}: there is no private key in {path}; is it the certificate?")
+        if (
+            what == "--tls-key" and b"ENCRYPTED" in text
+        ):  # in its first line, or in a header of an older format
+            raise BadCertificate(
+                f"{what}: {path} is encrypted; expected one that is not (openssl pkey -in {path} -out FILE)"
+            )
     try:
-        # An empty password, lest OpenSSL ask for one on the terminal.
-        context.load_cert_chain(cert, key, password="")
+        context.load_cert_chain(cert, key)
     except (ssl.SSLError, ValueError) as error:
         raise BadCertificate(_why(error, cert, key)) from None
 

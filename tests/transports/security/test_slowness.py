@@ -133,7 +133,7 @@ def test_a_socket_on_which_nothing_is_said(serve: Serve) -> None:
 
 
 def test_a_socket_on_which_something_was_said_stays(serve: Serve) -> None:
-    running = serve(first_message_seconds=1.0)
+    running = serve(first_message_seconds=2.0)
     with connect(running.live, proxy=None) as spoken, dialled(running.url) as silent:
         spoken.send(ormsgpack.packb({"event": "start", "request": {"format": "pcm"}}))
         silent.sendall(upgrade("/v1/tts/live") + frame(9))
