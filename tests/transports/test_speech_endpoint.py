@@ -187,17 +187,31 @@ async def test_a_failure_behind_finishes_a_live_utterance(stubbed: Running, scri
     stubbed.until_idle()
 
 
-def test_recordings_are_refused_where_the_endpoint_takes_none(stubbed: Running) -> None:
+def spoken_with_recordings(server: Running) -> httpx.Response:
+    """The answer to a request that brings the recordings of its voice."""
     stream = AudioStream(RATE, output_format("wav"))
     recording = stream.write(pcm(tone(2.0))) + stream.finish()
     request = {"text": "Hello.", "references": [{"audio": recording, "text": "Hi."}]}
-    got = httpx.post(
-        f"{stubbed.url}/v1/tts",
+    return httpx.post(
+        f"{server.url}/v1/tts",
         content=ormsgpack.packb(request),
         headers={"Content-Type": "application/msgpack"},
         timeout=30,
     )
+
+
+def test_recordings_are_refused_where_the_endpoint_takes_none(stubbed: Running) -> None:
+    got = spoken_with_recordings(stubbed)
     assert got.status_code == 400
     assert (
         "stub-tts cannot learn a voice from recordings here; choose one of anna, ben" in got.json()["message"]
     )
+
+
+def test_recordings_go_on_to_an_endpoint_that_clones(stub, script: Script) -> None:
+    script.answer = Answer([tone(0.5)])
+    for server in front(OpenAISpeechConfig(stub.url, cloning="all")):
+        assert spoken_with_recordings(server).status_code == 200
+        (reference,) = stub.asked[-1]["references"]
+        assert reference["text"] == "Hi."
+        assert reference["audio_path"].startswith("data:audio/wav;base64,")
