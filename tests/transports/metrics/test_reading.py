@@ -104,6 +104,10 @@ async def test_the_port_of_its_own_serves_this_machine_until_it_is_closed() -> N
         assert page.value("parrotfish_connections", kind="agent") == 7
         assert page.value("parrotfish_engine_streams_limit") == 3
         assert page.names == Page((await metrics.page()).data.decode()).names
+        for host, status in (("localhost", 200), ("rebound.example.com", 403)):
+            answer = await asyncio.to_thread(httpx.get, f"{url}/metrics", headers={"Host": f"{host}:{port}"})
+            assert answer.status_code == status
+            assert ("parrotfish_" in answer.text) == (status == 200)
         await metrics.close()
         with pytest.raises(httpx.ConnectError):
             await asyncio.to_thread(Page.of, url)
