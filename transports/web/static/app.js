@@ -14,6 +14,7 @@ const SERVER = {
   ready: ({ open, max }) => `Ready · ${open} of ${max} streams in use`,
   full: ({ max }) => `Full: all ${max} streams are in use`,
   loading: () => "The model is loading…",
+  restarting: () => "The voice has crashed and is being started again…",
   draining: () => "The server is shutting down",
   failed: () => "The server's voice has failed; its log says why",
   gone: () => "The server cannot be reached; trying again…",

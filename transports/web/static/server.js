@@ -4,7 +4,7 @@ const EAGER_MS = 1000;
 /**
  * Watches whether the server would take work, as long as somebody looks at the page.
  *
- * The states are "ready", "full", "loading", "draining", "failed" and "gone".
+ * The states are "ready", "full", "loading", "restarting", "draining", "failed" and "gone".
  */
 export class ServerWatch {
   #url;
