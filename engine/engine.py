@@ -249,6 +249,7 @@ class Engine:
             return failure
         if not self.ready:
             return EngineStopped(self._refusal)
+        self._learned.pop(voice, None)  # it may have been learned again, where a worker had crashed
         surplus = max(0, len(self._learned) + 1 - self.config.max_learned)
         for idle in [other for other in self._learned if not self._in_use[other]][:surplus]:
             del self._learned[idle]

@@ -124,13 +124,14 @@ class Child(asyncio.Protocol):
         if self._pulse is not None:
             self._pulse.heard()
         try:
-            for body in self._splitter.push(data):
-                message = FROM_WORKER.read(body)
-                if isinstance(message, Beat) and self._pulse is not None:
-                    self._pulse.beat(message.busy)
-                self._take(message)
-        except (ValueError, TypeError, LookupError) as error:
+            messages = [FROM_WORKER.read(body) for body in self._splitter.push(data)]
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             self.kill(f"it sent what cannot be read: {error}")
+            return
+        for message in messages:
+            if isinstance(message, Beat) and self._pulse is not None:
+                self._pulse.beat(message.busy)
+            self._take(message)
 
     def connection_lost(self, _: Exception | None) -> None:
         """Nothing more will come: it has ended, or is about to."""

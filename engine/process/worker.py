@@ -209,8 +209,8 @@ class ProcessWorker:
         """One more segment of a stream; ignored if it is closed by now."""
         run = self._run
         if run is not None and stream in run.streams:
-            run.streams[stream] += 1
             run.child.send(Say(stream, segment))
+            run.streams[stream] += 1
 
     def tell(self, message: object) -> None:
         """What a stream's consumer does."""

@@ -352,7 +352,7 @@ async def test_a_voice_is_learned_by_all_and_again_after_a_crash(tmp_path: Path)
 
 
 async def test_a_voice_that_no_worker_has_any_more_can_be_learned_at_once(tmp_path: Path) -> None:
-    async with workers(SPEC, first_delay=0.01) as engine:
+    async with workers(SPEC, first_delay=0.01, max_learned=1) as engine:
         await engine.learn("anna", [recording(440)])
         assert engine.knows("anna")
         os.kill(pids(engine)[0], signal.SIGKILL)
