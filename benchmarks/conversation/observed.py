@@ -69,7 +69,6 @@ if __name__ == "__main__":
         data=Path(data),
         engine=EngineConfig(max_streams=64),
         agent=AgentSettings(chat=ChatConfig(llm, "stub")),
-        log_level="warning",
     )
     with Path(path).open("wb", buffering=0) as file:
         server = ObservedServer(settings, file)
