@@ -15,8 +15,9 @@ from benchmarks.engine.floor import Floor
 from benchmarks.engine.setting import Setting
 from engine.models.codec import load_decoder
 from engine.models.dual_ar.attention import KeyValues, PagedCache
-from engine.models.dual_ar.batcher import Batcher, Flight, Stop
+from engine.models.dual_ar.batcher import Batcher, Flight
 from engine.models.dual_ar.config import read_config
+from engine.models.dual_ar.contexts import Stop
 from engine.models.dual_ar.frame import FrameModel
 from engine.models.dual_ar.load import CONTEXT, PAGE_SIZE, compile_step, paged_attention
 from engine.models.dual_ar.pages import PagePool, Positions

@@ -7,13 +7,12 @@ launched already: it starts from what lies on the device.
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from engine.models.dual_ar.contexts import Codes, Stop
 from engine.models.dual_ar.frame import FrameModel
 from engine.models.dual_ar.pages import PagedSequence, PagePool, Positions
 from engine.models.dual_ar.sampling import Start
@@ -22,17 +21,6 @@ from engine.numbers import PageNumbers
 
 READERS = 16
 """Contexts that are read in one pass at most: for each, memory is taken as for the longest of them."""
-
-Codes = npt.NDArray[np.int64]
-"""The codes of one frame, shape ``(codebooks,)``."""
-
-
-class Stop(Enum):
-    """Why a context gives no more frames."""
-
-    END = "the model has said all"
-    BROKEN = "the numbers of its row are no numbers"
-    NO_PAGES = "there are not enough pages even for it alone"
 
 
 class _Row(NamedTuple):
@@ -62,6 +50,7 @@ class _Context:
     sequence: PagedSequence | None = None  # None: its pages were given to others
     computed: int = 0
     flying: int = 0
+    found: int = 0  # positions that had been computed when it was opened or extended
     drawn: bool = False  # the device holds the position that comes next
     used: int = 0  # the step in which it ran last
 
@@ -163,6 +152,7 @@ class Batcher:
         """
         self._model.sampler.check(start)
         context = self._contexts[start.slot]
+        context.found = context.computed
         context.append(rows)
         context.life = self._life()
         self._starts[start.slot] = start
@@ -184,6 +174,10 @@ class Batcher:
     def length(self, slot: int) -> int:
         """How many positions the slot's context has."""
         return self._contexts[slot].known
+
+    def found(self, slot: int) -> int:
+        """See :class:`~engine.models.dual_ar.contexts.Contexts`."""
+        return self._contexts[slot].found
 
     def launch(self, slots: Sequence[int]) -> Flight:
         """Start the next step of these slots, the most urgent first.
@@ -254,6 +248,9 @@ class Batcher:
                     self._read_nothing(rows, max(1, self._budget // rows), self.longest)
         self._lane.finish()
 
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
     def _read_nothing(self, rows: int, length: int, context: int) -> torch.Tensor:
         """Have nobody read ``rows`` times ``length`` positions, at the end of ``context`` positions."""
         columns = 1 + self._model.config.codebooks
@@ -290,7 +287,7 @@ class Batcher:
         if context.sequence is None:
             history = context.rows[: context.known]
             context.sequence = self.pool.open(history, min(context.public, context.known), context.salt)
-            context.computed = context.sequence.computed
+            context.computed = context.found = context.sequence.computed
             self._changed.add(slot)
         count = min(context.known - context.computed, room)
         return count if self._grow(slot, context.computed + count, launch, slots) else 0

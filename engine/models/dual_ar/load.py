@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -118,7 +118,39 @@ def pick_dtype(name: DType, device: torch.device) -> torch.dtype:
     return {"bfloat16": torch.bfloat16, "float32": torch.float32}[name]
 
 
-def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: torch.dtype) -> DualARModel:
+class Around(NamedTuple):
+    """All of a model but what computes its frames: how it is told texts, and how its codes become sound."""
+
+    config: DualARConfig
+    prompts: PromptBuilder
+    vocoder: Vocoder
+    voices: Voices
+    sample_rate: int
+    streams: int
+    slots: int
+    context: int
+
+    def info(self, *details: str) -> ModelInfo:
+        """The facts of the model."""
+        return ModelInfo(
+            name=self.config.layout.value,
+            sample_rate=self.sample_rate,
+            frame_samples=self.vocoder.frame_samples,
+            max_batch=self.streams,
+            loudness=_LOUDNESS,
+            voices=self.voices.known,
+            default_voice=NO_VOICE,
+            languages=_LANGUAGES,
+            reads_tags=True,
+            max_prefills=min(self.streams, _PREFILLS),
+            max_streams=self.streams,
+            clones=True,
+            details=details,
+        )
+
+
+def load_around(folder: Path, options: DualAROptions, device: torch.device, dtype: torch.dtype) -> Around:
+    """Load all but the transformers. Raises as :func:`load_dual_ar` does."""
     cuda = device.type == "cuda"
     # Convolutions of float32 in float32, as the recordings of the reference were encoded: which of two near codes
     # it is, is decided by less than TF32 keeps.
@@ -130,32 +162,37 @@ def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: tor
     tokenizer = Tokenizer.load(folder)
     config = read_config(folder, tokenizer.id_of)
     prompts = PromptBuilder(tokenizer, config)
-    _log.info("loading %s (%s) to %s as %s", folder, config.layout, device, dtype)
-    slow, fast = load_weights(folder, config, device, dtype)
-    decoder = _decoder(folder, device, dtype)
     streams = options.max_streams or (_STREAMS_ON_CUDA if cuda else _STREAMS_ON_CPU)
     context = min(options.context, config.slow.max_positions)
     for name, value, least in (("max_streams", streams, 1), ("context", context, _LEAST_CONTEXT)):
         if value < least:
             raise ValueError(f"{name} is {value}; it must be {least} or more")
+    _log.info("loading %s (%s) to %s as %s", folder, config.layout, device, dtype)
     slots = OVERBOOKING * streams
-    graphs = options.graphs and cuda
-    compiled = compile_step if options.compile else None
-
-    lane = Lane(device, priority=_LM_PRIORITY)
+    decoder = _decoder(folder, device, dtype)
     vocoder = Vocoder(
         decoder,
         Lane(device, priority=_CODEC_PRIORITY),
         slots=slots,
         largest=streams,
-        graphs=graphs,
-        compiled=compiled,
+        graphs=options.graphs and cuda,
+        compiled=compile_step if options.compile else None,
     )
+    rate = decoder.config.sample_rate
     voices = Voices(
-        read_voices(options.voices) if options.voices else {},
-        lambda: _encode(folder, device),
-        decoder.config.sample_rate,
+        read_voices(options.voices) if options.voices else {}, lambda: _encode(folder, device), rate
     )
+    return Around(config, prompts, vocoder, voices, rate, streams, slots, context)
+
+
+def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: torch.dtype) -> DualARModel:
+    cuda = device.type == "cuda"
+    around = load_around(folder, options, device, dtype)
+    config, slots, context = around.config, around.slots, around.context
+    slow, fast = load_weights(folder, config, device, dtype)
+    graphs = options.graphs and cuda
+
+    lane = Lane(device, priority=_LM_PRIORITY)
     with lane.work():
         memory = KeyValues(
             config.slow,
@@ -182,37 +219,23 @@ def _load(folder: Path, options: DualAROptions, device: torch.device, dtype: tor
         PagePool(memory.keys.shape[1], PAGE_SIZE),
         lane,
         budget=_READ_ON_CUDA if cuda else _READ_ON_CPU,
-        largest=streams,
+        largest=around.streams,
         graphs=graphs,
-        compiled=compiled,
+        compiled=compile_step if options.compile else None,
     )
-    info = ModelInfo(
-        name=config.layout.value,
-        sample_rate=decoder.config.sample_rate,
-        frame_samples=decoder.config.frame_samples,
-        max_batch=streams,
-        loudness=_LOUDNESS,
-        voices=voices.known,
-        default_voice=NO_VOICE,
-        languages=_LANGUAGES,
-        reads_tags=True,
-        max_prefills=min(streams, _PREFILLS),
-        max_streams=streams,
-        clones=True,
-        details=(
-            _runs_on(device, dtype, graphs=graphs, compiled=options.compile, kernel=reader is not None),
-            _holds(memory, context, decoder.config.sample_rate / decoder.config.frame_samples),
-        ),
+    info = around.info(
+        _runs_on(device, dtype, graphs=graphs, compiled=options.compile, kernel=reader is not None),
+        _holds(memory, context, around.sample_rate / around.vocoder.frame_samples),
     )
     return DualARModel(
         info,
         batcher,
-        vocoder,
-        prompts,
-        voices,
+        around.vocoder,
+        around.prompts,
+        around.voices,
         slots=slots,
         lookahead=cuda,
-        warm_voices=_warm(options.warm_voices, info),
+        warm_voices=check_warm(options.warm_voices, info),
     )
 
 
@@ -233,7 +256,8 @@ def _holds(memory: KeyValues, context: int, frame_rate: float) -> str:
     )
 
 
-def _warm(asked: Sequence[str], info: ModelInfo) -> tuple[str, ...]:
+def check_warm(asked: Sequence[str], info: ModelInfo) -> tuple[str, ...]:
+    """The voices to warm; raises ValueError for one that the model does not have."""
     if tuple(asked) == ("all",):
         return info.voice_ids
     for voice in asked:

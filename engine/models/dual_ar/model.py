@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from engine.errors import SpeechError, UnusableVoice
-from engine.models.dual_ar.batcher import Batcher, Codes, Flight, Stop
+from engine.models.dual_ar.contexts import Codes, Contexts, Stop
 from engine.models.dual_ar.pages import Positions
 from engine.models.dual_ar.prompt import PromptBuilder, speakable, window
 from engine.models.dual_ar.sampling import TOP_K, Start
@@ -88,7 +89,7 @@ class DualARModel:
     def __init__(
         self,
         info: ModelInfo,
-        batcher: Batcher,
+        batcher: Contexts,
         vocoder: Vocoder,
         prompts: PromptBuilder,
         voices: Voices,
@@ -106,7 +107,7 @@ class DualARModel:
         self._free = list(range(slots))[::-1]
         self._streams: dict[StreamId, _Stream] = {}
         self._by_slot: dict[int, _Stream] = {}
-        self._flight: Flight | None = None
+        self._flight: Any = None
         self._frame_cost = info.frame_seconds  # seconds that a step takes
 
     @property
@@ -164,7 +165,7 @@ class DualARModel:
             self._begin(state)
         self._await_voices(states)
         speaking = [state.slot for state in states if (now := state.now) and now.begun and not now.stopped]
-        flight: Flight | None = self._batcher.launch(speaking)
+        flight = self._batcher.launch(speaking)
         if self._lookahead:
             flight, self._flight = self._flight, flight
         landed = self._batcher.land(flight) if flight else {}
@@ -198,8 +199,9 @@ class DualARModel:
         self._voices.forget(voice)
 
     def close(self) -> None:
-        """End the thread that encodes recordings."""
+        """End the thread that encodes recordings, and what computes frames beside this process, if anything."""
         self._voices.close()
+        self._batcher.close()
 
     def _speaker(self, segment: Segment, options: StreamOptions) -> int | None:
         """Who speaks a segment, as the prompt names him: a recording's number, or whom the model makes up."""

@@ -176,12 +176,16 @@ def choose_semantic(best: Ranked, rows: Rows, noise: Noise, end: int) -> Choice:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A segment that begins in a slot. The same seed gives the same draws."""
+    """A segment that begins in a slot. The same seed gives the same draws.
+
+    ``spoken`` are the semantic columns of frames that it has had already: it goes on behind them.
+    """
 
     slot: int
     sampling: Sampling
     seed: int
     top_k: int = TOP_K
+    spoken: tuple[int, ...] = ()
 
 
 class Sampler:
@@ -263,7 +267,8 @@ class Sampler:
         temperature = max(asked.temperature, LEAST_TEMPERATURE)
         reals = np.array([temperature, top_p, asked.repetition_penalty], np.float32)
         words = np.array(seed_words(start.seed), np.uint32)
-        past = [0] + [self.semantic_size] * PENALTY_WINDOW
+        newest = start.spoken[: -PENALTY_WINDOW - 1 : -1]
+        past = [len(start.spoken), *newest, *[self.semantic_size] * (PENALTY_WINDOW - len(newest))]
         return np.concatenate(
             [[start.slot], reals.view(np.int32), [start.top_k], words.view(np.int32), past], dtype=np.int32
         )
