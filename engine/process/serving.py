@@ -51,9 +51,10 @@ _ASSUMED_DEAD = 1
 
 def serve(descriptor: int) -> None:
     """Be a worker for the engine at the other end of a socket. Never returns, and never outlives that engine."""
-    # The engine says when to stop: a signal to a terminal's or a service's whole group does not.
+    # The engine says when to stop: a signal to a terminal's or a service's whole group does not. Processes that a
+    # model starts do not inherit this, as they would SIG_IGN.
     for ignored in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ignored, signal.SIG_IGN)
+        signal.signal(ignored, lambda *_: None)
     if sys.platform == "linux":
         # Also while something holds the interpreter, and could not notice that the socket is closed.
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

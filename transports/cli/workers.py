@@ -59,32 +59,40 @@ class WorkersChoice:
 
     def _choices(self, model: ModelChoice) -> list[ModelChoice]:
         """The model of each worker: the same, on one device or another."""
-        device = model.options.get("device", "auto")
-        if model.bundled or device == "cpu":
+        assert self.count is not None
+        if model.bundled:
             if self.count == GPUS:
-                what = f"{model.name} runs on processors" if model.bundled else "--device is cpu"
-                raise click.UsageError(f"--workers {GPUS}: {what}; give a number")
-            assert isinstance(self.count, int)
+                raise click.UsageError(f"--workers {GPUS}: {model.name} runs on processors; give a number")
             return [model] * self.count
-        if device not in ("auto", "cuda"):
-            if self.count == GPUS:
-                raise click.UsageError(f"--workers {GPUS} takes every GPU, --device {device} only one")
-            devices = [device]
-        else:
-            devices = [f"cuda:{number}" for number in range(_count_gpus())] or ["cpu"]
-            if self.count == GPUS and devices == ["cpu"]:
-                raise click.ClickException(f"--workers {GPUS}: torch sees no GPU here; give a number")
-        count = len(devices) if self.count == GPUS else self.count
-        assert isinstance(count, int)
-        if count > len(devices) and devices != ["cpu"] and "kv_memory" not in model.options:
-            raise click.UsageError(
-                f"--workers {count} are more than {len(devices)} GPU{'s' * (len(devices) > 1)}: those that share "
-                f"one need --kv-memory, or the first takes it all"
-            )
-        return [
-            replace(model, options={**model.options, "device": devices[number % len(devices)]})
-            for number in range(count)
-        ]
+        asked = model.options.get("device", "auto")
+        places = devices(self.count, asked, _count_gpus, shared="kv_memory" in model.options)
+        return [replace(model, options={**model.options, "device": place}) for place in places]
+
+
+def devices(
+    count: int | Literal["gpus"], asked: str, count_gpus: Callable[[], int], *, shared: bool
+) -> list[str]:
+    """The device of each worker of an S2 model for which ``asked`` was given as --device.
+
+    Only what is ``shared``, by a limit on its memory, may have several workers.
+    Raises :class:`click.ClickException` for what cannot be.
+    """
+    if asked in ("auto", "cuda"):
+        gpus = [f"cuda:{number}" for number in range(count_gpus())]
+        if count == GPUS and not gpus:
+            raise click.ClickException(f"--workers {GPUS}: torch sees no GPU here; give a number")
+        found = gpus or ["cpu" if asked == "auto" else asked]
+    elif count == GPUS:
+        raise click.UsageError(f"--workers {GPUS} takes every GPU, --device {asked} only one; give a number")
+    else:
+        found = [asked]
+    number = len(found) if count == GPUS else count
+    if number > len(found) and found[0] != "cpu" and not shared:
+        raise click.UsageError(
+            f"--workers {number} on {', '.join(found)}: those that share a GPU need --kv-memory, or the first "
+            "takes it all"
+        )
+    return [found[place % len(found)] for place in range(number)]
 
 
 def load(model: ModelChoice, max_streams: int | None, aliases: Mapping[str, str]) -> SpeechModel:

@@ -5,6 +5,7 @@ import signal
 import time
 from pathlib import Path
 
+import click
 import httpx
 import numpy as np
 import ormsgpack
@@ -16,8 +17,9 @@ from engine.audio import decode
 from tests.engine.models.dual_ar.babble import folder as checkpoint_folder
 from tests.engine.process.watching import ends
 from tests.hearing import transcribe, word_error_rate
-from tests.transports.cli.process import SECONDS, read_rest, run, server
+from tests.transports.cli.process import ROOT, SECONDS, read_rest, run, server
 from transports.cli import main
+from transports.cli.workers import devices
 
 SENTENCE = "The harbour master said that the storm would be over by the evening."
 # Nothing of a model is loaded for recognition, so that what the process holds is the server's.
@@ -142,6 +144,46 @@ def test_an_s2_model_in_a_worker():
 
 def test_without_any_the_model_is_on_a_thread(served):
     assert "worker" not in served.printed
+
+
+@pytest.mark.parametrize(
+    ("count", "asked", "gpus", "shared", "found"),
+    [
+        ("gpus", "auto", 3, False, ["cuda:0", "cuda:1", "cuda:2"]),
+        ("gpus", "cuda", 1, False, ["cuda:0"]),
+        (2, "auto", 4, False, ["cuda:0", "cuda:1"]),
+        (3, "cuda", 2, True, ["cuda:0", "cuda:1", "cuda:0"]),
+        (2, "auto", 0, False, ["cpu", "cpu"]),
+        (2, "cpu", 4, False, ["cpu", "cpu"]),
+        (1, "cuda:1", 4, False, ["cuda:1"]),
+        (2, "cuda:1", 4, True, ["cuda:1", "cuda:1"]),
+    ],
+)
+def test_on_which_device_each_worker_is(count, asked, gpus, shared, found):
+    assert devices(count, asked, lambda: gpus, shared=shared) == found
+
+
+@pytest.mark.parametrize(
+    ("count", "asked", "gpus", "told"),
+    [
+        ("gpus", "auto", 0, "torch sees no GPU here"),
+        ("gpus", "cuda:1", 4, "--device cuda:1 only one"),
+        ("gpus", "cpu", 4, "--device cpu only one"),
+        (3, "auto", 2, "--workers 3 on cuda:0, cuda:1: those that share a GPU need --kv-memory"),
+        (2, "cuda:1", 4, "--workers 2 on cuda:1: those"),
+    ],
+)
+def test_devices_that_there_are_not(count, asked, gpus, told):
+    with pytest.raises(click.ClickException, match=told):
+        devices(count, asked, lambda: gpus, shared=False)
+
+
+def test_gpus_are_counted_by_another_process():
+    done = run(
+        "serve", "--port", "0", "--workers", "gpus", "--model", str(ROOT), env={"CUDA_VISIBLE_DEVICES": ""}
+    )
+    assert done.code == 1
+    assert done.err == "Error: --workers gpus: torch sees no GPU here; give a number\n"
 
 
 @pytest.mark.parametrize(
