@@ -20,9 +20,10 @@ _TICK = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What came of it: streams let in at once, seconds of speech for each second, and the event loop's delays."""
+    """What came of it: streams let in at once, speech for each of so many ``seconds``, the event loop's delays."""
 
     max_streams: int
+    seconds: float
     factor: float
     late_p99: float
     cores: float
@@ -57,7 +58,7 @@ async def measure(models: Models, streams: int, rounds: int) -> Speed:
         watching.cancel()
         after = machine_busy_seconds()
     cores = (after - busy) / taken if busy is not None and after is not None else 0.0
-    return Speed(capacity, spoken / taken, sorted(late)[int(0.99 * len(late))], cores)
+    return Speed(capacity, taken, spoken / taken, sorted(late)[int(0.99 * len(late))], cores)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
