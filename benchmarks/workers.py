@@ -20,7 +20,7 @@ _TICK = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What came of it: streams let in at once, speech for each of so many ``seconds``, the event loop's delays."""
+    """What came of it: streams let in at once, speech for each of the ``seconds``, the event loop's delays."""
 
     max_streams: int
     seconds: float
