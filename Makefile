@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve test check bench clean
+.PHONY: serve test test-sglang check bench clean
 serve: $(VENV)/.core
 	$(BIN)/parrotfish serve $(ARGS)
 
@@ -16,6 +16,16 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m tests.audit
+
+# The conformance suite on SGLang, too, which has an environment of its own: 2.7 GB, made once. See docs/sglang.md.
+test-sglang: $(VENV)/.test .venv-sglang/.ready
+	PARROTFISH_SGLANG_PYTHON=$(CURDIR)/.venv-sglang/bin/python $(BIN)/python -m pytest tests/engine/conformance -k sglang $(ARGS)
+
+.venv-sglang/.ready: tests/sglang/setup.sh tests/sglang/sitecustomize.py
+	@echo "Making .venv-sglang (0.85 GB to fetch, a minute or two, once)"
+	@rm -rf .venv-sglang
+	@PYTHON=$(BIN)/python tests/sglang/setup.sh .venv-sglang
+	@touch $@
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(ARGS)

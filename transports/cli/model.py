@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from engine import EngineError, SpeechModel
 from engine.speech import Voice
 from transports.cli.endpoint import ENDPOINT, ENDPOINT_OPTIONS, EndpointOption, endpoint_config
+from transports.cli.sglang import SGLANG, SGLANG_OPTIONS, SGLangOption, sglang_options
 
 if TYPE_CHECKING:
     from engine.models.dual_ar import DualAROptions
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 BUNDLED = "hibari"
 BUILT_IN = "builtin"
-ENGINES = (BUILT_IN, ENDPOINT)
+ENGINES = (BUILT_IN, SGLANG, ENDPOINT)
 """What may compute the speech."""
 
 Command = Callable[..., Any]
@@ -89,6 +90,11 @@ class ModelChoice:
         from engine.models.dual_ar import load_dual_ar
 
         try:
+            if self.engine == SGLANG:
+                from engine.models.sglang import load_sglang
+
+                how = sglang_options(self.options)
+                return load_sglang(Path(self.name), self._dual_ar_options(max_streams), how)
             return load_dual_ar(Path(self.name), self._dual_ar_options(max_streams))
         except (EngineError, ValueError) as error:
             raise click.ClickException(str(error)) from error
@@ -118,7 +124,9 @@ class ModelChoice:
 
     def arguments(self) -> list[str]:
         """What to write on a command line to choose the same."""
-        arguments = ["--engine", self.engine] if self.remote else ["--model", self.name]
+        arguments = [] if self.engine == BUILT_IN else ["--engine", self.engine]
+        if not self.remote:
+            arguments += ["--model", self.name]
         for name, value in self.options.items():
             option = "--" + name.replace("_", "-")
             if isinstance(value, bool):
@@ -141,7 +149,7 @@ class ModelChoice:
     def _dual_ar_options(self, max_streams: int | None) -> "DualAROptions":
         from engine.models.dual_ar import DualAROptions
 
-        given = dict(self.options)
+        given = {name: value for name, value in self.options.items() if name in _S2_OPTIONS}
         if "kv_memory" in given:
             given["kv_memory"] = int(given["kv_memory"] * _GIB)
         return DualAROptions(max_streams=max_streams, **given)
@@ -217,7 +225,8 @@ _ENGINE = click.option(
     default=BUILT_IN,
     type=click.Choice(ENGINES),
     envvar="PARROTFISH_ENGINE",
-    help=f"What computes the speech: {BUILT_IN}, here, with --model; or {ENDPOINT}, any server with OpenAI's "
+    help=f"What computes the speech: {BUILT_IN}, here, with --model; {SGLANG}, an S2 model on SGLang, on one "
+    f"GPU or several; or {ENDPOINT}, any server with OpenAI's "
     "/audio/speech, such as SGLang-Omni, vLLM-Omni, Kokoro-FastAPI or OpenAI's own.",
 )
 
@@ -303,7 +312,7 @@ def model_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def with_choice(*args: Any, **kwargs: Any) -> Any:
-        values = {name: kwargs.pop(name) for name in (*_S2_OPTIONS, *ENDPOINT_OPTIONS)}
+        values = {name: kwargs.pop(name) for name in (*_S2_OPTIONS, *SGLANG_OPTIONS, *ENDPOINT_OPTIONS)}
         source = click.get_current_context().get_parameter_source
         given = {name: values[name] for name in values if source(name) is not ParameterSource.DEFAULT}
         choice = ModelChoice(kwargs.pop("model"), given, kwargs.pop("engine"))
@@ -311,7 +320,7 @@ def model_options(command: Command) -> Command:
         return command(*args, model=choice, **kwargs)
 
     decorated: Command = with_choice
-    for option in reversed([*_S2_OPTIONS.values(), *ENDPOINT_OPTIONS.values()]):
+    for option in reversed([*_S2_OPTIONS.values(), *SGLANG_OPTIONS.values(), *ENDPOINT_OPTIONS.values()]):
         decorated = option(decorated)
     return _MODEL(_ENGINE(decorated))
 
@@ -322,12 +331,16 @@ def _check(choice: ModelChoice, *, model_given: bool) -> None:
         option = f"--{name.replace('_', '-')}"
         if name in ENDPOINT_OPTIONS and not choice.remote:
             raise click.UsageError(f"{option} is for --engine {ENDPOINT}")
+        if name in SGLANG_OPTIONS and choice.engine != SGLANG:
+            raise click.UsageError(f"{option} is for --engine {SGLANG}")
         if name in _S2_OPTIONS and choice.remote:
             raise click.UsageError(f"{option} is for S2 models that are computed here, not for {ENDPOINT}")
         if name in _S2_OPTIONS and choice.bundled:
             raise click.UsageError(
                 f"{option} is for S2 models; {BUNDLED} does not know it: leave it out, or choose another --model"
             )
+    if choice.engine == SGLANG and choice.bundled:
+        raise click.UsageError(f"--engine {SGLANG} needs --model: a checkpoint of S2-Pro")
     if choice.remote and "engine_url" not in choice.options:
         raise click.UsageError(f"--engine {ENDPOINT} needs --engine-url")
     if choice.remote and model_given:
@@ -337,7 +350,7 @@ def _check(choice: ModelChoice, *, model_given: bool) -> None:
 def chosen_option() -> str | None:
     """The first option of :func:`model_options` that was written on the command line."""
     source = click.get_current_context().get_parameter_source
-    names = ("model", "engine", *_S2_OPTIONS, *ENDPOINT_OPTIONS)
+    names = ("model", "engine", *_S2_OPTIONS, *SGLANG_OPTIONS, *ENDPOINT_OPTIONS)
     written = (name for name in names if source(name) is ParameterSource.COMMANDLINE)
     return next((f"--{name.replace('_', '-')}" for name in written), None)
 
@@ -359,5 +372,6 @@ class ModelCommand(click.Command):
 
 _TITLES: dict[type[click.Parameter], str] = {
     _S2Option: "Options of S2 models",
+    SGLangOption: f"Options of --engine {SGLANG}",
     EndpointOption: f"Options of --engine {ENDPOINT}",
 }

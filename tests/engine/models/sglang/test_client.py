@@ -1,0 +1,43 @@
+"""SGLang's process, where there is no SGLang."""
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from engine.models.dual_ar import DualAROptions
+from engine.models.dual_ar.config import Layout
+from engine.models.sglang import SGLangFailed, SGLangOptions, load_sglang
+from tests.engine.models.dual_ar.babble import folder
+
+
+def script(tmp_path: Path, text: str) -> Path:
+    """An interpreter that does something else."""
+    path = tmp_path / "python"
+    path.write_text(f"#!{sys.executable}\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        ("raise SystemExit(3)", r"SGLang did not start \(exit status 3\)"),
+        ("import os; os.kill(os.getpid(), 9)", r"SGLang did not start \(exit status -9\)"),
+    ],
+)
+def test_a_process_that_dies_at_the_start_leaves_nothing_behind(tmp_path: Path, does: str, told: str) -> None:
+    before = set(threading.enumerate())
+    with pytest.raises(SGLangFailed, match=told):
+        load_sglang(
+            folder(Layout.S2_PRO),
+            DualAROptions(device="cpu", max_streams=1),
+            SGLangOptions(python=script(tmp_path, does)),
+        )
+    assert {thread for thread in set(threading.enumerate()) - before if thread.is_alive()} == set()
+
+
+def test_what_only_our_own_engine_does_is_refused() -> None:
+    with pytest.raises(ValueError, match="compile is for the engine of our own"):
+        load_sglang(folder(Layout.S2_PRO), DualAROptions(device="cpu", compile=True))
