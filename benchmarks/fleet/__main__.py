@@ -63,7 +63,8 @@ def main(
 
     The real server with the bundled voice, three times, behind a real HAProxy with deploy/haproxy.cfg;
     PostgreSQL, Redis and a folder are what the replicas share. All are started for this and are gone
-    afterwards. Debian has them as haproxy, postgresql and redis-server. 4 minutes.
+    afterwards. Debian has them as haproxy, postgresql and redis-server. Some minutes, on a machine that does
+    nothing else.
 
     \b
     voices           a voice made on one replica is spoken with on each of the others with the very next

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,8 +136,8 @@ def running(max_streams: int, folder: Path, *, grace: float = 30.0, notice: floa
         replicas = tuple(
             Replica(f"replica-{number}", free_port(), folder, settings) for number in range(1, REPLICAS + 1)
         )
+        stack.callback(_end, replicas)
         for replica in replicas:
-            stack.callback(_end, replica)
             replica.log.unlink(missing_ok=True)
             replica.start()
         for replica in replicas:
@@ -147,10 +147,12 @@ def running(max_streams: int, folder: Path, *, grace: float = 30.0, notice: floa
         yield Fleet(balancer.url, balancer, replicas, counters, database_url)
 
 
-def _end(replica: Replica) -> None:
-    if replica.process is not None and replica.process.poll() is None:
-        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):  # drain, leave, enough
-            replica.process.send_signal(number)
+def _end(replicas: Sequence[Replica]) -> None:
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):  # drain, leave, enough
+        living = [one.process for one in replicas if one.process is not None and one.process.poll() is None]
+        for process in living:
+            process.send_signal(number)
+        end = time.monotonic() + STOP_SECONDS / 4
+        for process in living:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                replica.process.wait(STOP_SECONDS / 4)
-                return
+                process.wait(max(0.0, end - time.monotonic()))

@@ -11,6 +11,7 @@ import orjson
 
 from benchmarks.conversation.observed import ObservedServer
 from engine import EngineConfig
+from transports.security.config import Limits, SecurityConfig
 from transports.settings import Settings
 
 if __name__ == "__main__":
@@ -24,6 +25,7 @@ if __name__ == "__main__":
         grace_seconds=given["grace_seconds"],
         notice_seconds=given["notice_seconds"],
         open_to_all=True,
+        security=SecurityConfig(limits=Limits(request_rate=0)),  # all clients have one address here
     )
     with Path(sys.argv[1]).open("wb", buffering=0) as file:
         server = ObservedServer(settings, file)

@@ -87,6 +87,7 @@ async def full(fleet: Fleet, streams: int, those: Sequence[Replica] = ()) -> Asy
         for replica in those or fleet.replicas:
             for _ in range(streams):
                 socket = await stack.enter_async_context(caller(replica.server.live_url))
+                stack.callback(socket.transport.abort)  # nobody wants to hear the rest
                 await socket.send(start_event("pcm", "balanced"))
                 await socket.send(ormsgpack.packb({"event": "text", "text": _LONG}))
                 await socket.recv()
@@ -154,6 +155,7 @@ async def limits(fleet: Fleet) -> tuple[list[Row], dict[str, Any]]:
     async with contextlib.AsyncExitStack() as stack:
         for replica in (victim, other):
             socket = await stack.enter_async_context(_keyed(replica, key))
+            stack.callback(socket.transport.abort)
             assert await _speaks(socket)
         refused = not await _tries(other, key)
         await asyncio.to_thread(victim.kill)
@@ -200,4 +202,6 @@ async def _speaks(socket: Any) -> bool:
 async def _tries(replica: Replica, key: str) -> bool:
     """Whether the key may have another utterance."""
     async with _keyed(replica, key) as socket:
-        return await _speaks(socket)
+        speaks = await _speaks(socket)
+        socket.transport.abort()
+    return speaks

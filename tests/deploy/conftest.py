@@ -10,7 +10,7 @@ from benchmarks.haproxy import NoHAProxy, program
 from benchmarks.postgres import NoPostgres
 from benchmarks.redis import NoRedis
 
-STREAMS = 4
+STREAMS = 2
 """As many as each of its servers speaks at once."""
 
 

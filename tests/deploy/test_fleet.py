@@ -48,12 +48,12 @@ async def test_limits_are_shared_and_what_a_killed_server_held_is_given_back(fle
 
 
 async def test_killing_a_server_loses_its_own_streams_only(fleet: Fleet) -> None:
-    rows, _ = await ending.kill(fleet, 4, 1, seconds=2.0)
+    rows, _ = await ending.kill(fleet, 3, 1, seconds=2.0)
     assert not missed(rows)
 
 
 async def test_a_server_that_is_restarted_loses_nothing(fleet: Fleet) -> None:
-    rows, _ = await ending.restart(fleet, 4, 1, fleet.replicas[:1])
+    rows, _ = await ending.restart(fleet, 3, 1, fleet.replicas[:1])
     assert not missed(rows)
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections import Counter
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -26,10 +27,9 @@ def test_it_is_accepted_as_it_stands(haproxy: str) -> None:
 
 
 def test_streams_go_where_the_fewest_are(fleet: Fleet) -> None:
-    sockets = [connect(fleet.server.live_url, proxy=None) for _ in range(6)]
-    served = Counter(socket.response.headers["X-Served-By"] for socket in sockets if socket.response)
-    for socket in sockets:
-        socket.close()
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(connect(fleet.server.live_url, proxy=None)) for _ in range(6)]
+        served = Counter(socket.response.headers["X-Served-By"] for socket in sockets if socket.response)
     assert served == {replica.name: 2 for replica in fleet.replicas}
 
 
