@@ -46,9 +46,9 @@ class ModelInfo:
     ``max_prefills`` streams may get their next segment in one step. ``max_streams`` is how many may speak at a
     time; None has it measured. A model that ``clones`` hears the recordings of all of a stream's voices before it
     speaks, so a stream should have no voice that it does not need; one that does not speaks with its own timbre,
-    moved toward the recordings of a voice that it learned. Where speech is made ``elsewhere``, streams compete for
-    nothing here: none waits for another to be heard first. ``details`` tell an operator where the model runs and
-    what it holds.
+    moved toward the recordings of a voice that it learned. Where speech is made ``elsewhere``, streams compete
+    for nothing here: none waits for another to be heard first. ``details`` tell an operator where the model runs
+    and what it holds.
     """
 
     name: str

@@ -49,8 +49,8 @@ Thought = TextDelta | ToolCall
 class MindError(Exception):
     """No reply, or no more of it. The text is for an operator or a client, never to be spoken.
 
-    ``said`` is what the other side has to say of it: it may quote the conversation, and is in no log; ``brief`` is
-    the rest.
+    ``said`` is what the other side has to say of it: it may quote the conversation, and is in no log; ``brief``
+    is the rest.
     """
 
     def __init__(self, brief: str, said: str = "") -> None:
