@@ -26,8 +26,8 @@ from engine.models.sglang.export import export
 from engine.models.sglang.messages import Ready
 from engine.models.sglang.platform import CPU
 
-VERSIONS = ">=0.5.22,<0.5.24"
-"""Versions of SGLang that the model file and the plugin are written for, as the extra ``[sglang]`` pins them."""
+VERSIONS = ">=0.5.23,<0.5.24"
+"""What the model file and the plugin are written for, as the extra ``[sglang]`` pins it."""
 
 _MODELS = "engine.models.sglang.models"
 _CHUNK_ON_CUDA, _CHUNK_ON_CPU = 1024, 128  # positions of prompts read in a step, as our own engine has it
