@@ -97,7 +97,7 @@ class ThreadRunner:
             max_ahead=max_ahead,
             max_untaken=max_untaken,
             deliver=lambda deliveries: self._post(deliver, deliveries),
-            died=lambda error: self._post(died, f"the engine's worker died: {error!r}"),
+            died=lambda error: self._post(died, f"the engine's worker died: {type(error).__name__}"),
         )
         self.open = worker.open
         self.say = worker.say
