@@ -17,7 +17,9 @@ from transports.settings import Settings
 from transports.store import Database, database_url
 
 # The page may be seen by all who reach the server, and so may whether it is well; a file's address is signed.
+# Metrics may be read on the machine itself (who else may not: tests/transports/metrics).
 OPEN = {
+    "/metrics",
     "/",
     "/health",
     "/ready",
