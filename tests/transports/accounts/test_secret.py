@@ -48,7 +48,7 @@ def test_the_log_has_no_key_wherever_it_stands(line: str) -> None:
     key = new_key().text
     record = logging.LogRecord("uvicorn.error", logging.DEBUG, "", 0, "%s", (line.format(key=key),), None)
     assert HideKeys().filter(record)
-    assert key.rpartition("_")[2] not in record.getMessage()
+    assert key.split("_", 2)[2] not in record.getMessage()
     assert "***" in record.getMessage()
 
 
