@@ -18,6 +18,10 @@ class EngineStopped(EngineError):
     """The engine is not running (not started, draining, or its worker has died)."""
 
 
+class ModelGone(EngineError):
+    """What computes for a model has ended, and does not come back: its engine has to be replaced."""
+
+
 class ModelUnavailable(EngineError):
     """A model cannot be loaded as it was asked for; the text tells whoever asked what to change."""
 

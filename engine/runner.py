@@ -6,6 +6,7 @@ from typing import Protocol
 
 from engine.models.base import SpeechModel
 from engine.numbers import WorkerNumbers
+from engine.posting import post
 from engine.speech import ModelInfo, Reference, Segment, StreamId, StreamOptions
 from engine.worker import Delivery, Worker
 
@@ -96,8 +97,8 @@ class ThreadRunner:
             max_streams=max_streams,
             max_ahead=max_ahead,
             max_untaken=max_untaken,
-            deliver=lambda deliveries: self._post(deliver, deliveries),
-            died=lambda error: self._post(died, f"the engine's worker died: {type(error).__name__}"),
+            deliver=lambda deliveries: post(self._loop, deliver, deliveries),
+            died=lambda error: post(self._loop, died, f"the engine's worker died: {type(error).__name__}"),
         )
         self.open = worker.open
         self.say = worker.say
@@ -114,9 +115,9 @@ class ThreadRunner:
 
         def report(result: ModelInfo | BaseException) -> None:
             if isinstance(result, BaseException):
-                self._post(loaded.set_exception, result)
+                post(self._loop, loaded.set_exception, result)
             else:
-                self._post(loaded.set_result, result)
+                post(self._loop, loaded.set_result, result)
 
         self._worker.start(report)
         return await loaded
@@ -147,11 +148,3 @@ class ThreadRunner:
     async def learn(self, voice: str, references: Sequence[Reference]) -> None:
         """Teach the model a voice, on another thread."""
         await asyncio.to_thread(self._worker.learn, voice, references)
-
-    def _post(self, call: Callable[..., None], *args: object) -> None:
-        """Run ``call`` on the event loop, from the worker's thread; a closed loop has nobody left to tell."""
-        try:
-            self._loop.call_soon_threadsafe(call, *args)
-        except RuntimeError:
-            if not self._loop.is_closed():
-                raise

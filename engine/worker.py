@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.audio import Stretcher
-from engine.errors import EngineStopped, SpeechError
-from engine.models.base import SpeechModel
+from engine.errors import EngineStopped, ModelGone, SpeechError
+from engine.models.base import Mortal, SpeechModel
 from engine.numbers import Paged, SegmentTiming, WorkerNumbers, WorkerTally
 from engine.origin import within
 from engine.scheduler import Scheduler, SchedulerConfig
@@ -95,6 +95,7 @@ class Worker:
         self._at_work = False
         self._stopping = False
         self._failures = 0
+        self._gone: ModelGone | None = None
         self._thread = threading.Thread(target=self._run, name="parrotfish-engine", daemon=True)
         self._loaded: Callable[[ModelInfo | BaseException], None]
 
@@ -230,12 +231,20 @@ class Worker:
             return
         self._model = model
         self._loaded(model.info)
+        if isinstance(model, Mortal):
+            model.watch(self._model_gone)
         try:
             while self._turn(model):
                 pass
         except BaseException as error:
             log.exception("the engine's worker died")
             self._died(error)
+
+    def _model_gone(self, error: ModelGone) -> None:
+        """The model cannot compute any more: nobody waits for somebody's next text to find that out."""
+        with self._changed:
+            self._gone = error
+            self._changed.notify()
 
     def _measure_capacity(self, model: SpeechModel) -> int:
         """How many listeners this machine can keep in real time, from one sentence spoken alone.
@@ -266,6 +275,8 @@ class Worker:
             while True:
                 if self._stopping:
                     return False
+                if self._gone is not None:
+                    raise self._gone
                 released, self._released = self._released, []
                 now = self._clock()
                 plan = self._scheduler.plan(now)
@@ -284,6 +295,8 @@ class Worker:
             with within(at_work[stream].options.origin):
                 try:
                     self._prefill(model, stream, at_work[stream], segment, said)
+                except ModelGone:
+                    raise
                 except Exception as error:
                     del at_work[stream]
                     deliveries.append(Delivery(stream, _speech_error(error)))
@@ -312,6 +325,8 @@ class Worker:
         outcomes: list[Frame | SpeechError]
         try:
             outcomes = list(model.step(streams))
+        except ModelGone:
+            raise
         except Exception as error:  # the whole batch is lost, but only this batch
             self._failures += 1
             if self._failures == GIVE_UP_AFTER:

@@ -1,9 +1,9 @@
 """What the engine asks of a model that speaks."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
-from engine.errors import SpeechError
+from engine.errors import ModelGone, SpeechError
 from engine.speech import Frame, ModelInfo, Reference, Segment, StreamId, StreamOptions
 
 
@@ -59,4 +59,16 @@ class SpeechModel(Protocol):
 
     def close(self) -> None:
         """End the threads that the model has started, if any. The last call of all."""
+        ...
+
+
+@runtime_checkable
+class Mortal(Protocol):
+    """A model whose computing is done by something that may end while the model is there.
+
+    From then on its calls raise :class:`ModelGone`.
+    """
+
+    def watch(self, gone: Callable[[ModelGone], None]) -> None:
+        """Have this called when it has ended, on any thread; at once if it has. Called once."""
         ...

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 
+from engine.posting import post
 from engine.process.config import ProcessConfig, Pulse
 from engine.process.messages import FROM_WORKER, TO_WORKER, Beat, Begin, Stop
 from engine.process.wire import Splitter
@@ -185,17 +186,10 @@ class Child(asyncio.Protocol):
                     env={**os.environ, "PYTHONPATH": path, **environment},
                 )
             except OSError as error:
-                self._post(self._not_started, error)
+                post(self._loop, self._not_started, error)
                 return
-        self._post(self._started, process)
-        self._post(self._exited, process.wait())
-
-    def _post(self, call: Callable[..., None], *args: object) -> None:
-        try:
-            self._loop.call_soon_threadsafe(call, *args)
-        except RuntimeError:
-            if not self._loop.is_closed():
-                raise
+        post(self._loop, self._started, process)
+        post(self._loop, self._exited, process.wait())
 
 
 def _ending(code: int) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import numpy as np
 import pytest
@@ -21,9 +21,19 @@ from engine import (
     UnknownVoice,
     Utterance,
 )
+from engine.errors import ModelGone
 from tests.tones import FRAME, RATE, ToneModel, frequency
 
 LOW = StreamOptions(("low",), paced=False)
+
+
+class MortalToneModel(ToneModel):
+    """One that says when it is ``gone``."""
+
+    gone: Callable[[ModelGone], None]
+
+    def watch(self, gone: Callable[[ModelGone], None]) -> None:
+        self.gone = gone
 
 
 @pytest.fixture
@@ -286,6 +296,34 @@ async def test_a_dead_worker_ends_every_stream_with_the_reason(
     with pytest.raises(EngineStopped, match="died"):
         engine.open(LOW)
     assert "worker died" in caplog.text
+
+
+async def test_a_model_that_is_gone_ends_its_engine_though_nobody_speaks() -> None:
+    model = MortalToneModel()
+    async with Engine(lambda: model, EngineConfig(max_streams=4)) as engine:
+        waiting = engine.open(LOW)  # with nothing to say
+        model.gone(ModelGone("it went away"))
+        with pytest.raises(EngineStopped, match=r"died: ModelGone$"):
+            await anext(waiting)
+        assert engine.state is EngineState.FAILED
+
+
+@pytest.mark.parametrize("call", ["prefill", "step"])
+async def test_a_model_that_is_gone_ends_its_engine_with_the_first_call(
+    call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise ModelGone("it went away")
+
+    model = ToneModel()
+    monkeypatch.setattr(model, call, gone)
+    async with Engine(lambda: model, EngineConfig(max_streams=4)) as engine:
+        asking, other = engine.open(LOW), engine.open(LOW)
+        asking.say(Segment("abc"))
+        for utterance in (asking, other):
+            with pytest.raises(EngineStopped, match=r"died: ModelGone$"):
+                await anext(utterance)
+        assert engine.state is EngineState.FAILED
 
 
 async def test_steps_that_fail_as_a_whole_end_their_streams_and_three_in_a_row_the_engine(

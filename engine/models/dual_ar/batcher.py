@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from engine.errors import ModelGone
 from engine.models.dual_ar.contexts import Codes, Stop
 from engine.models.dual_ar.frame import FrameModel
 from engine.models.dual_ar.pages import PagedSequence, PagePool, Positions
@@ -247,6 +248,9 @@ class Batcher:
                 for rows in (min(READERS, self._draw.buckets[-1]), 1):
                     self._read_nothing(rows, max(1, self._budget // rows), self.longest)
         self._lane.finish()
+
+    def watch(self, gone: Callable[[ModelGone], None]) -> None:
+        """What computes here ends with the process."""
 
     def close(self) -> None:
         """There is nothing to let go of."""

@@ -1,6 +1,6 @@
 """What a Dual-AR model asks of whoever computes its frames: our own batcher, or an engine beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from engine.errors import ModelGone
 from engine.models.dual_ar.pages import Positions
 from engine.models.dual_ar.sampling import Start
 from engine.numbers import PageNumbers
@@ -85,6 +86,10 @@ class Contexts(Protocol):
 
     def land(self, flight: Any) -> dict[int, Codes | Stop]:
         """Wait for a step: the next frame of each of its slots that has one, or why it has no more."""
+        ...
+
+    def watch(self, gone: Callable[[ModelGone], None]) -> None:
+        """Have this called, on any thread, when what computes has ended; at once if it has."""
         ...
 
     def close(self) -> None:

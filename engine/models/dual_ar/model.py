@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import SpeechError, UnusableVoice
+from engine.errors import ModelGone, SpeechError, UnusableVoice
 from engine.models.dual_ar.contexts import Codes, Contexts, Stop
 from engine.models.dual_ar.pages import Positions
 from engine.models.dual_ar.prompt import PromptBuilder, speakable, window
@@ -197,6 +197,10 @@ class DualARModel:
     def forget(self, voice: str) -> None:
         """Drop the codes of a voice that was learned; its pages go when others need the room."""
         self._voices.forget(voice)
+
+    def watch(self, gone: Callable[[ModelGone], None]) -> None:
+        """See :class:`~engine.models.base.Mortal`."""
+        self._batcher.watch(gone)
 
     def close(self) -> None:
         """End the thread that encodes recordings, and what computes frames beside this process, if anything."""

@@ -8,12 +8,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EngineError
+from engine.errors import ModelGone
 from engine.models.sglang.messages import Abort, Failed, News, Ready, Speak
 
 _PATIENCE = 10.0  # seconds that the process has to end by itself
@@ -21,7 +21,7 @@ _PATIENCE = 10.0  # seconds that the process has to end by itself
 _log = logging.getLogger(__name__)
 
 
-class SGLangFailed(EngineError):
+class SGLangFailed(ModelGone):
     """SGLang did not start, or has ended. Its own words are in the log of the process."""
 
 
@@ -49,6 +49,7 @@ class Client:
         self._news = threading.Condition()
         self._arrived: dict[str, list[News]] = {}
         self._ended = False
+        self._gone: Callable[[ModelGone], None] | None = None
         self._connection.send(dict(arguments))
         self._listener: threading.Thread | None = None
 
@@ -102,6 +103,14 @@ class Client:
                 raise self._failure()
         return taken
 
+    def watch(self, gone: Callable[[ModelGone], None]) -> None:
+        """Have this called when the process has ended, on any thread; at once if it has."""
+        with self._news:
+            self._gone = gone
+            ended = self._ended
+        if ended:
+            gone(self._failure())
+
     def close(self) -> None:
         """End the process, and all that it has started. Idempotent."""
         with contextlib.suppress(OSError):
@@ -131,6 +140,9 @@ class Client:
         with self._news:
             self._ended = True
             self._news.notify_all()
+            gone = self._gone
+        if gone is not None:
+            gone(self._failure())
 
     def _failure(self) -> SGLangFailed:
         return SGLangFailed("SGLang has ended; what it said about it is in the log")

@@ -13,7 +13,7 @@ of a frame's codes, so
 import itertools
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol
@@ -21,6 +21,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from engine.errors import ModelGone
 from engine.models.dual_ar.config import DualARConfig
 from engine.models.dual_ar.contexts import Codes, Stop
 from engine.models.dual_ar.pages import Positions
@@ -45,6 +46,10 @@ class Requests(Protocol):
 
     def take(self, requests: list[str], timeout: float) -> dict[str, list[News]]:
         """The news of these requests since the last call; waits for the first, so many seconds at most."""
+        ...
+
+    def watch(self, gone: Callable[[ModelGone], None]) -> None:
+        """Have this called, on any thread, when it has ended; at once if it has."""
         ...
 
     def close(self) -> None:
@@ -158,6 +163,10 @@ class SGLangContexts:
                     row = np.concatenate(([self._config.semantic_start + outcome[0]], outcome))
                     context.rows = np.concatenate((context.rows, row[None]))
         return landed
+
+    def watch(self, gone: Callable[[ModelGone], None]) -> None:
+        """See :class:`~engine.models.dual_ar.contexts.Contexts`."""
+        self._requests.watch(gone)
 
     def close(self) -> None:
         """End SGLang."""

@@ -1,11 +1,13 @@
 """SGLang's process, where there is no SGLang."""
 
+import queue
 import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+from engine.errors import ModelGone
 from engine.models.dual_ar import DualAROptions
 from engine.models.dual_ar.config import Layout
 from engine.models.sglang import SGLangFailed, SGLangOptions, load_sglang
@@ -66,11 +68,16 @@ def test_a_process_that_dies_while_it_speaks_is_told_of_and_ends(tmp_path: Path)
     client = Client({}, {}, script(tmp_path, DIES_ONCE_ASKED))
     try:
         assert client.wait_ready() == Ready("1.2", 100)
+        told: queue.Queue[ModelGone] = queue.Queue()
+        client.watch(told.put)
         client.send(Speak("a", [1], "key", {}, 5))
         with pytest.raises(SGLangFailed, match="SGLang has ended"):
             wait_for_news(client, "a")
         with pytest.raises(SGLangFailed, match="SGLang has ended"):
             client.send(Speak("b", [1], "key", {}, 5))
+        late: list[ModelGone] = []
+        client.watch(late.append)
+        assert [type(error) for error in (told.get(timeout=10), *late)] == [SGLangFailed] * 2
         client.send(Abort("a"))  # as a stream is released that it took with it
     finally:
         client.close()
