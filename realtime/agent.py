@@ -98,6 +98,7 @@ class Agent:
         self._loop = asyncio.get_running_loop()
         self._mouth: Mouth | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped: set[asyncio.Task[None]] = set()  # of these
         self._thinking: asyncio.Task[None] | None = None
         self._judging = asyncio.Lock()
         self._question = 0
@@ -151,20 +152,23 @@ class Agent:
             self._do(self._conversation.hang_up, error=error and (str(error) or type(error).__name__))
             if self._timer is not None:
                 self._timer.cancel()
-            others = self._tasks.difference(closing)
-            for task in others:
-                if not task.cancelling():  # a second time would break off how it lets go of what it holds
-                    task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
-            self._use(self._seconds)
-            with suppress(asyncio.QueueFull):
-                self._untold.put_nowait(None)
-            with suppress(asyncio.QueueFull):
-                self._used.put_nowait(None)
-            await asyncio.wait(closing, timeout=_LAST_WORDS)
-            for task in closing:
-                task.cancel()
-            await asyncio.gather(*closing, return_exceptions=True)
+            await _to_the_end(self._let_go(closing))
+
+    async def _let_go(self, closing: Sequence[asyncio.Task[None]]) -> None:
+        """End all tasks, those that are ``closing`` when they have told and counted the last of it."""
+        others = self._tasks.difference(closing)
+        for task in others:
+            self._stop(task)
+        await asyncio.gather(*others, return_exceptions=True)
+        self._use(self._seconds)
+        with suppress(asyncio.QueueFull):
+            self._untold.put_nowait(None)
+        with suppress(asyncio.QueueFull):
+            self._used.put_nowait(None)
+        await asyncio.wait(closing, timeout=_LAST_WORDS)
+        for task in closing:
+            task.cancel()
+        await asyncio.gather(*closing, return_exceptions=True)
 
     # -- events in, actions out ---------------------------------------------------------------------
 
@@ -218,7 +222,7 @@ class Agent:
                 self._thinking = self._own(self._think(turn, messages))
             case StopThinking():
                 if self._thinking is not None:
-                    self._thinking.cancel()
+                    self._stop(self._thinking)
                     self._thinking = None
             case BeginReply(turn):
                 self._mouth.start(self._speech, str(turn))
@@ -272,8 +276,19 @@ class Agent:
         task.add_done_callback(self._done)
         return task
 
+    def _stop(self, task: asyncio.Task[None]) -> None:
+        """Cancel a task of ours once: a second time would break off how it lets go of what it holds.
+
+        ``task.cancelling()`` does not say whether that was done: a timeout of its own that is just running out
+        counts there, too.
+        """
+        if not task.done() and task not in self._stopped:
+            self._stopped.add(task)
+            task.cancel()
+
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._stopped.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
 
@@ -325,7 +340,7 @@ class Agent:
                     log.warning("a caller was not understood: %s", error)
                     self._do(self._conversation.deafened)
                 finally:
-                    feeding.cancel()
+                    self._stop(feeding)
                     await asyncio.gather(feeding, return_exceptions=True)
 
     async def _think(self, turn: int, messages: Sequence[Message]) -> None:
@@ -345,7 +360,7 @@ class Agent:
         except MindError as error:
             log.warning("no reply: %s", error)
             outcome = "error"
-            self._do(conversation.thought_failed, turn, str(error))
+            self._do(conversation.thought_failed, turn, error.reason)
         except Exception:
             log.exception("a mind broke")
             outcome = "error"
@@ -393,3 +408,16 @@ class Agent:
                 await meter.spoke(amount)
             else:
                 await meter.heard(amount)
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Have this done whole, also if who waits for it is cancelled; he is, when it is done."""
+    task, cancelled = asyncio.create_task(work), None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    task.result()

@@ -47,15 +47,17 @@ Thought = TextDelta | ToolCall
 
 
 class MindError(Exception):
-    """No reply, or no more of it. The text is for an operator or a client, never to be spoken.
+    """No reply, or no more of it.
 
-    ``said`` is what the other side has to say of it: it may quote the conversation, and is in no log; ``brief``
-    is the rest.
+    ``reason`` is all that a client is told, ``brief`` what stands in logs: it may name what only the operator
+    needs to know. ``said`` is what the other side has to say of it. It may quote the conversation, or the
+    operator's account, and is told to those alone who have asked for texts in their logs.
     """
 
-    def __init__(self, brief: str, said: str = "") -> None:
-        super().__init__(f"{brief}: {said}" if said else brief)
-        self.brief = brief
+    def __init__(self, reason: str, brief: str = "", said: str = "") -> None:
+        self.reason = reason
+        self.brief = brief or reason
+        super().__init__(f"{self.brief}: {said}" if said else self.brief)
 
 
 class Mind(Protocol):

@@ -84,7 +84,7 @@ class Chat:
         except httpx.TimeoutException as error:
             raise self._error(f"did not answer in time ({type(error).__name__})") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._error(f"cannot be reached: {error or type(error).__name__}") from error
+            raise self._error("cannot be reached", why=str(error) or type(error).__name__) from error
         except (_TooLong, _TooManyCalls) as error:
             raise self._error(str(error)) from error
         if text := thinking.end():
@@ -117,8 +117,9 @@ class Chat:
             raise self._error("failed", orjson.dumps(chunk.error).decode()[:_SHOWN])
         return chunk
 
-    def _error(self, what: str, said: str = "") -> MindError:
-        return MindError(f"{self._config.model} at {self._config.url} {what}", said)
+    def _error(self, what: str, said: str = "", *, why: str = "") -> MindError:
+        brief = f"{self._config.model} at {self._config.url} {what}"
+        return MindError(f"the language model {what}", f"{brief}: {why}" if why else brief, said)
 
 
 class _Function(BaseModel):

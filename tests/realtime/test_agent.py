@@ -1,6 +1,7 @@
 """Conversations with the bundled voice and recogniser, over a line in memory."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -36,7 +37,7 @@ from realtime.conversation.events import (
 )
 from realtime.ears import Ears, EarsConfig, HeardSegment, HearingOverloaded, Recogniser, RecogniserFailed
 from realtime.ears.moonshine import Moonshine
-from realtime.line import Digit
+from realtime.line import Digit, LineEvent, LinePlayed
 from realtime.mind.base import Message, Mind, MindError, TextDelta, Thought, Tool, ToolCall
 from realtime.mind.parrot import Parrot
 from tests.engine.models.speaking import RATE, speak
@@ -336,7 +337,10 @@ async def test_keys_and_a_clients_wishes() -> None:
 # -- what goes wrong --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("error", [MindError("503 from the endpoint"), ZeroDivisionError()])
+@pytest.mark.parametrize(
+    "error",
+    [MindError("it is busy", "model at host answered 503", "over quota of account 7"), ZeroDivisionError()],
+)
 @fast(3)
 async def test_an_error_of_the_mind_is_told_and_apologised_for(error: Exception) -> None:
     async with house() as shared:
@@ -344,7 +348,7 @@ async def test_an_error_of_the_mind_is_told_and_apologised_for(error: Exception)
         async with shared.call(Teller([[error]]), line, {"apology": "I am sorry."}):
             line.do(UserText("Hello."))
             await line.until(ReplyEnded)
-        reason = str(error) if isinstance(error, MindError) else "internal error"
+        reason = "it is busy" if isinstance(error, MindError) else "internal error"
         assert MindFailed(1, reason) in [event for _, event in line.told]
         assert word_error_rate("I am sorry.", transcribe(line.heard(), line.rate)) == 0.0
 
@@ -386,6 +390,65 @@ async def test_who_cannot_be_listened_to_is_refused_before_a_word_is_said() -> N
                 async with shared.call(Parrot(), other, {"greeting": "Hello."}):
                     await other.until(Ended)
         assert other.playing == []
+
+
+@fast(3)
+async def test_it_ends_though_a_timeout_of_the_line_runs_out_just_then() -> None:
+    """A timeout cancels its task, too, and takes that back: the task is not known to end by that."""
+
+    class Waiting(MemoryLine):
+        async def __aiter__(self) -> AsyncIterator[LineEvent]:
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
+            assert task is not None
+
+            def both() -> None:
+                ended.command(Leave())
+                task.cancel()  # as asyncio.timeout does
+
+            loop.call_soon(both)
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+            task.uncancel()
+            await asyncio.sleep(3600)
+            yield LinePlayed(0.0, 0)
+
+    async with house() as shared:
+        line = Waiting()
+        async with asyncio.timeout(60), shared.call(Parrot(), line) as ended:
+            await line.until(Ended)
+
+
+@fast(3)
+async def test_who_is_cancelled_twice_leaves_no_task_behind() -> None:
+    """The second time, while it lets go of what it holds: here of a mind that takes a moment."""
+    letting_go, leave = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        async def reply(self, *_: object) -> AsyncIterator[TextDelta]:
+            try:
+                await asyncio.sleep(3600)
+                yield TextDelta("Never.")
+            finally:
+                letting_go.set()
+                await leave.wait()
+
+    async with house() as shared:
+        before = asyncio.all_tasks()
+        line = MemoryLine()
+        agent = Agent(shared.speaker, shared.ears, Slow(), AgentConfig(request(line.format.output)))
+        running = asyncio.create_task(agent.run(line))
+        line.do(UserText("Hello."))
+        await line.until(Thinking)
+        running.cancel()
+        await letting_go.wait()
+        running.cancel()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not running.done()
+        leave.set()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert asyncio.all_tasks() == before
 
 
 @fast(3)

@@ -13,9 +13,11 @@ import orjson
 import pytest
 
 from engine.audio import decode
+from engine.origin import Origin, TraceParent, within
 from engine.speech import Pcm
 from realtime.ears import (
     HEARING_RATE,
+    Ears,
     HearingError,
     HearingOverloaded,
     RecogniserChoice,
@@ -181,6 +183,25 @@ def test_an_endpoint_is_asked_as_openai_says(endpoint: Endpoint, remote: Remote)
     assert rate == HEARING_RATE
     np.testing.assert_allclose(sent, pcm, atol=1e-4)
     assert "secret" not in repr(RecogniserChoice("openai", key_variable="SOME_KEY"))
+
+
+async def test_an_endpoint_is_told_in_whose_trace_it_hears(endpoint: Endpoint, remote: Remote) -> None:
+    """Also where it is asked in another thread than that of the request."""
+    trace = TraceParent("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", True)
+    answer = {"text": "a", "segments": [{"start": 0.0, "end": 0.5, "text": "a"}]}
+    endpoint.answer(answer)
+    endpoint.answer(answer)
+    ears = Ears(lambda: remote)
+    await ears.start()
+    try:
+        with within(Origin("r1", "http", trace=trace)):
+            await ears.transcribe(wav(HELD[0]))
+        await ears.transcribe(wav(HELD[0]))
+    finally:
+        await ears.close()
+    traced, plain = ({name.lower(): value for name, value in sent.items()} for sent in endpoint.headers)
+    assert traced["traceparent"] == "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    assert "traceparent" not in plain
 
 
 def test_an_endpoint_without_times_is_asked_for_text(endpoint: Endpoint, remote: Remote) -> None:

@@ -194,6 +194,19 @@ async def test_what_goes_wrong_is_said(script: Script, reason: str) -> None:
         await replied(script)
 
 
+async def test_a_client_is_told_neither_where_the_mind_is_nor_what_it_says_of_its_owner() -> None:
+    said = {"error": {"message": "Incorrect API key provided: sk-1234"}}
+    with chat_stub(lambda _: JSONResponse(said, 401)) as stub:
+        chat = Chat(ChatConfig(stub.url, "stub"))
+        with pytest.raises(MindError) as failed:
+            await anext(chat.reply(HI, ()))
+        await chat.close()
+    error = failed.value
+    assert error.reason == "the language model answered 401"
+    assert error.brief == f"stub at {stub.url} answered 401"
+    assert "sk-1234" in str(error)
+
+
 async def test_a_mind_that_is_not_there() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
