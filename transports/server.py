@@ -20,6 +20,7 @@ from engine.logs import loop_error
 from transports.access import Access
 from transports.accounts.auth import HideKeys
 from transports.app import create_app
+from transports.memory import share_arenas
 from transports.security import SecurityConfig
 from transports.security.guard import Guard
 from transports.security.http import GuardedHttp
@@ -111,6 +112,7 @@ class Server(uvicorn.Server):
 
     def serve_on(self, listener: socket.socket) -> None:
         """Serve until a signal ends it."""
+        share_arenas()
         before = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_SECONDS)
         logging.getLogger("uvicorn.error").addFilter(_NoFalseAlarm())

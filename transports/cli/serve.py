@@ -151,6 +151,12 @@ def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -
     "[silero].",
 )
 @click.option(
+    "--max-listeners",
+    default=_DEFAULTS.ears.max_streams,
+    type=click.IntRange(1),
+    help="Live streams listened to at a time: agents, calls, live recognition. More are refused with 503.",
+)
+@click.option(
     "--price-tts",
     default=str(_DEFAULTS.prices.tts),
     callback=amount,
@@ -214,6 +220,7 @@ def serve(
     price_asr: Decimal,
     webrtc: WebRtcConfig,
     vad: Vad,
+    max_listeners: int,
     asr: RecogniserChoice | None,
     telephony: TelephonyConfig,
     agent: AgentSettings,
@@ -247,7 +254,7 @@ def serve(
         private_callbacks=allow_private_callbacks,
         webrtc=webrtc,
         asr=asr,
-        ears=EarsConfig(vad=vad),
+        ears=EarsConfig(vad=vad, max_streams=max_listeners),
         telephony=telephony,
         agent=agent,
         security=security,

@@ -5,6 +5,7 @@ import contextlib
 import math
 import os
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -74,23 +75,43 @@ async def speak_one_sentence(model: ModelChoice) -> list[Check]:
 
 @contextlib.asynccontextmanager
 async def _server(model: ModelChoice, load_seconds: float) -> AsyncIterator[_Running]:
-    """A server as ``parrotfish serve`` starts it, on a free port of the loopback interface."""
+    """A server as ``parrotfish serve`` starts it, on a free port of the loopback interface.
+
+    But for the model it is set up by nothing of the user's: his keys, certificate, database and ports are for
+    the server that he runs, perhaps at this moment.
+    """
     arguments = ("-m", "transports.cli", "serve", "--host", "127.0.0.1", "--port", "0", *model.arguments())
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        yield await _wait_until_ready(process, load_seconds)
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
+    with tempfile.TemporaryDirectory(prefix="parrotfish-") as data:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *arguments,
+            env=_environment(model, data),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
         try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await process.communicate()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+            yield await _wait_until_ready(process, load_seconds)
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await process.communicate()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+def _environment(model: ModelChoice, data: str) -> dict[str, str]:
+    """Ours without what sets up a server, save the key that the model is asked with; a data folder of its own."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name == model.options.get("engine_key_env")
+        or not (name.startswith("PARROTFISH_") or name == "DATABASE_URL")
+    }
+    return {**kept, "PARROTFISH_DATA": data}
 
 
 async def _wait_until_ready(process: asyncio.subprocess.Process, load_seconds: float) -> _Running:

@@ -106,6 +106,7 @@ class TTSRequest(BaseModel):
     condition_on_previous_chunks: bool = True
     early_stop_threshold: float = Field(1.0, ge=0.0, le=1.0)
     features: Annotated[list[Any], Field(max_length=64)] = []
+    seed: int | None = Field(None, ge=0, lt=1 << 63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ def speech_request(request: TTSRequest, info: ModelInfo, cast: Cast, *, paced: b
             top_p=request.top_p,
             repetition_penalty=request.repetition_penalty,
             max_new_tokens=request.max_new_tokens,
+            seed=request.seed,
         ),
         condition_on_previous=request.condition_on_previous_chunks,
         paced=paced,

@@ -17,6 +17,7 @@ from aioice.ice import Connection, StunProtocol, get_host_addresses, server_refl
 from aiortc import RTCPeerConnection, RTCRtpSender, RTCRtpTransceiver
 from aiortc.rtcicetransport import parse_stun_turn_uri
 from aiortc.rtp import RtcpRrPacket, RtcpSrPacket, RtpPacket
+from OpenSSL import SSL
 
 from transports.webrtc.config import WebRtcConfig
 from transports.webrtc.reorder import RtpPayload
@@ -156,6 +157,22 @@ def bound_messages(connection: RTCPeerConnection, overrun: Callable[[], None]) -
             await handle(chunk)
 
     sctp._receive_data_chunk = receive  # type: ignore[method-assign]
+
+
+def let_the_gone_go(connection: RTCPeerConnection) -> None:
+    """Drop what is sent to a peer whose transport is closed.
+
+    aiortc has tasks that nobody looks at send what still waits on a data channel, and fail.
+    """
+    if (sctp := connection.sctp) is None:
+        return
+    send: Callable[[bytes], Awaitable[None]] = sctp.transport._send_data
+
+    async def send_data(data: bytes) -> None:
+        with contextlib.suppress(ConnectionError, SSL.Error):
+            await send(data)
+
+    sctp.transport._send_data = send_data  # type: ignore[method-assign]
 
 
 def own_addresses() -> list[str]:

@@ -79,6 +79,7 @@ class Peer:
             if transceiver is not audio:
                 transceiver.direction = "inactive"
         insides.bound_messages(connection, self.hang_up)
+        insides.let_the_gone_go(connection)
         for ice in insides.ice_connections(connection):
             insides.gather_as(ice, self.config)
             insides.watch_consent(ice, self.config.gone_seconds, self.hang_up)

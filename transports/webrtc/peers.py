@@ -59,9 +59,9 @@ class Peers:
         return answer
 
     async def end(self, peer: "Peer") -> None:
-        """Let it go now."""
+        """Let it go now, and wait until it has gone."""
+        peer.hang_up()  # and nothing is cancelled: it may be just letting go of what it holds
         if (task := self._tasks.get(peer.id)) is not None:
-            task.cancel()
             await asyncio.wait([task])
 
     def check_room(self) -> None:
@@ -84,8 +84,7 @@ class Peers:
     async def close(self) -> None:
         """Let all of them go."""
         self._closing = True
-        for peer in self:
-            await self.end(peer)
+        await asyncio.gather(*(self.end(peer) for peer in self))
 
     async def _serve(self, peer: "Peer") -> None:
         try:

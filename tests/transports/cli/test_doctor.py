@@ -49,6 +49,22 @@ def test_it_fails_with_advice_when_something_is_wrong(monkeypatch):
     assert "call somebody" in result.output
 
 
+def test_the_users_own_server_and_its_settings_are_none_of_its_business(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = {
+            "PARROTFISH_DATA": str(
+                tmp_path
+            ),  # the next command leaves a key there: no anonymous speech any more
+            "PARROTFISH_METRICS_PORT": str(taken.getsockname()[1]),
+            "PARROTFISH_ALLOW_HOST": "voice.example",
+            "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+        }
+        assert run("keys", "create", "--name", "test", env={"PARROTFISH_DATA": str(tmp_path)}).code == 0
+        (tmp_path / "parrotfish.toml").write_text('tls-cert = "missing.pem"\ntls-key = "missing.pem"\n')
+        done = run("doctor", "--json", env=settings)
+    assert json.loads(done.out)["ok"], done.out
+
+
 def test_a_model_that_does_not_load_is_named(tmp_path):
     (tmp_path / "hibari").mkdir()
     (tmp_path / "hibari" / "__init__.py").write_text("raise RuntimeError('the weights are broken')")

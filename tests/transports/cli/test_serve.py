@@ -7,6 +7,7 @@ import httpx
 import ormsgpack
 import pytest
 from click.testing import CliRunner
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from engine.audio import decode
@@ -124,6 +125,17 @@ def test_signals_end_it_while_the_model_is_being_loaded(tmp_path):
         assert process.wait(30) == 0
         assert process.stderr is not None
         assert process.stderr.read() == b""
+
+
+def test_no_more_are_listened_to_than_may_be():
+    with server("--max-listeners", "1") as (_, url, _):
+        ears = url.replace("http", "ws") + "/v1/asr/realtime"
+        with connect(ears, proxy=None) as first:
+            first.send('{"type": "config"}')
+            assert "ready" in first.recv(30)
+            with pytest.raises(InvalidStatus) as refused, connect(ears, proxy=None):
+                pass
+    assert refused.value.response.status_code == 503
 
 
 def test_a_second_signal_ends_it_at_once():

@@ -128,6 +128,19 @@ def test_without_a_seed_no_two_streams_say_the_same(babbling: Running) -> None:
     assert not np.allclose(one[:both], two[:both], atol=0.02)
 
 
+def test_a_seed_says_the_same_again_whoever_else_speaks(babbling: Running) -> None:
+    alone = speech(post(babbling, reference_id="high", seed=7).content)
+    with ThreadPoolExecutor(3) as threads:
+        again, other, _ = threads.map(
+            lambda fields: speech(post(babbling, reference_id="high", **fields).content),
+            ({"seed": 7}, {"seed": 8}, {}),
+        )
+    assert len(again) == len(alone)
+    np.testing.assert_allclose(again, alone, atol=0.01)
+    both = min(len(alone), len(other))
+    assert not np.allclose(other[:both], alone[:both], atol=0.02)
+
+
 def test_every_way_of_drawing_speaks(babbling: Running) -> None:
     ways: list[dict[str, Any]] = [
         {"temperature": 0},
