@@ -16,6 +16,7 @@ from benchmarks.decoding import RATES
 from benchmarks.live import Level, measure_level, measure_throughput
 from benchmarks.loop import measure_loop
 from benchmarks.machine import machine
+from benchmarks.screen import screen
 from benchmarks.server import Server, ServerFailed, running
 from benchmarks.text_cost import measure_text
 
@@ -99,7 +100,7 @@ def main(
       python -m benchmarks --levels 16 --seconds 60 --format opus
       python -m benchmarks --url http://10.0.0.5:8080 --out there
     """
-    console = Console()
+    console = screen()
     try:
         wanted = [int(level) for level in levels.split(",")] if levels else list(_QUICK if quick else _FULL)
         if any(level < 1 for level in wanted):

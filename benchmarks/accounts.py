@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import orjson
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.client import quiet_loop
 from benchmarks.databases import KINDS, chosen, opened
 from benchmarks.machine import machine
 from benchmarks.postgres import NoPostgres
+from benchmarks.screen import screen
 from transports.accounts import Accounts, Keyring, Kind, Prices
 from transports.store import Database, StoreError
 
@@ -155,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--url", help="an empty database to measure instead, such as postgresql://user:password@host/name")
     add("--out", type=Path, default=_OUT, help="where accounts.json goes")
     options = parser.parse_args(arguments)
-    console = Console()
+    console = screen()
     facts = machine()
     results: list[Cost] = []
     try:

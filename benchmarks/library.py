@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import orjson
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy import insert
 
@@ -20,6 +19,7 @@ from benchmarks.client import quiet_loop
 from benchmarks.databases import KINDS, chosen, opened
 from benchmarks.machine import machine
 from benchmarks.postgres import NoPostgres
+from benchmarks.screen import screen
 from transports.accounts.tables import LOCAL_ACCOUNT, Account
 from transports.store import Blobs, Database, StoreError, now
 from transports.voices import Library, Query
@@ -193,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--url", help="an empty database to measure instead, such as postgresql://user:password@host/name")
     add("--out", type=Path, default=_OUT, help="where library.json goes")
     options = parser.parse_args(arguments)
-    console = Console()
+    console = screen()
     facts = machine()
     results: list[Pages] = []
     try:

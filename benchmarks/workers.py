@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 
 import click
-from rich.console import Console
 from rich.table import Table
 
+from benchmarks.screen import screen
 from benchmarks.server import machine_busy_seconds
 from benchmarks.texts import SHORT
 from engine import Engine, EngineConfig, Models, ModelSpec, Segment, StreamOptions
@@ -81,7 +81,7 @@ def main(workers: int, streams: int, rounds: int) -> None:
         table.add_column(column, justify="right" if column else "left")
     kinds: dict[str, Models] = {"a thread": HibariModel}
     kinds |= {f"{count} worker{'s' * (count > 1)}": [_BUNDLED] * count for count in range(1, workers + 1)}
-    console = Console()
+    console = screen()
     with console.status("") as status:
         for name, models in kinds.items():
             status.update(name)

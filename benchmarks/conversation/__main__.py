@@ -16,6 +16,7 @@ from benchmarks.conversation import soak as soaking
 from benchmarks.conversation.levels import measure_level, repertoires
 from benchmarks.conversation.stub import thinking
 from benchmarks.machine import machine
+from benchmarks.screen import screen
 from benchmarks.server import SERVE, Server, ServerFailed, started
 
 _FULL = {1: 240.0, 4: 120.0, 8: 120.0}  # seconds for each level
@@ -97,7 +98,7 @@ def main(
       python -m benchmarks.conversation --levels 8 --seconds 300
       python -m benchmarks.conversation --soak 15
     """
-    console = Console()
+    console = screen()
     try:
         wanted = [int(level) for level in levels.split(",")] if levels else list(_QUICK if quick else _FULL)
         if any(level < 1 for level in wanted):

@@ -45,6 +45,7 @@ class ObservedServer(Server):
                 **_process(),
                 "tasks": len(asyncio.all_tasks()),
                 "calls": services.agents.open,
+                "peers": len(services.peers),
                 "ears": services.ears.streams,
                 "streams": services.engine.open_streams,
             }

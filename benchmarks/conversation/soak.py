@@ -1,6 +1,7 @@
 """Calls that come and go at random for a long time, and what the server still holds when none is left."""
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,20 +24,21 @@ from benchmarks.conversation.voices import Repertoire
 from benchmarks.server import Server
 
 HELD = {"memory": 4 << 20, "tasks": 0, "threads": 1, "files": 4, "calls": 0, "ears": 0, "streams": 0}
-"""What is observed, and by how much it may have grown at the end, by its slope: what is idle may be kept."""
+"""What is observed, and by how much it may have grown at the end: what is idle may be kept."""
 
 _ROUND = 45.0
 _REST = (0.0, 6.0)
 _CALL = (0.0, 30.0)
 _IDLE_SECONDS = 30.0
 _QUIET = 2  # observations, one each second
+_Z = 1.96  # of the normal distribution, for 95 %
 
 
 @dataclass(slots=True)
 class Soak:
     """What was held each time when no call was left, seconds from the start first; and what callers did.
 
-    ``ends`` counts how calls ended; ``problems`` says what should not have been.
+    ``ends`` counts how calls ended; ``problems`` says what should not have been, and when.
     """
 
     seconds: float = 0.0
@@ -44,6 +46,11 @@ class Soak:
     ends: dict[str, int] = field(default_factory=dict)
     acts: int = 0
     problems: list[str] = field(default_factory=list)
+    begun: float = field(default_factory=clock)
+
+    def problem(self, what: str) -> None:
+        """Note one that has just been found."""
+        self.problems.append(f"after {clock() - self.begun:.0f} s: {what}")
 
     @property
     def calls(self) -> int:
@@ -54,7 +61,7 @@ class Soak:
 @dataclass(frozen=True, slots=True)
 class Growth:
     """What became of one thing that is held: at the first and the last observation that counts, its most, its
-    slope for an hour, and whether it grows.
+    slope for an hour, what that surely is at least, and whether it grows.
     """
 
     name: str
@@ -62,6 +69,7 @@ class Growth:
     last: float
     most: float
     slope: float
+    least: float
     grows: bool
 
 
@@ -69,8 +77,9 @@ def growth(samples: Sequence[dict[str, float]]) -> list[Growth]:
     """Judge each thing that is held; the first third of the samples, in which all is used for the first time, is
     left out.
 
-    The slope is Theil and Sen's: the median of those between any two samples. Something grows if by its slope it
-    has become more than :data:`HELD` allows.
+    The slope is Theil and Sen's: the median of those between any two samples. Something grows if it has surely
+    become more than :data:`HELD` allows: by the lower end of the slope's confidence interval, so that what goes
+    up and down, or up once, does not.
     """
     counted = samples[len(samples) // 3 :]
     if len(counted) < 2:
@@ -79,16 +88,25 @@ def growth(samples: Sequence[dict[str, float]]) -> list[Growth]:
     found = []
     for name, room in HELD.items():
         values = [sample[name] for sample in counted]
-        slope = _slope(times, values)
-        grows = slope * (times[-1] - times[0]) > room
-        found.append(Growth(name, values[0], values[-1], max(values), slope * 3600, grows))
+        slope, least = _slope(times, values)
+        grows = least * (times[-1] - times[0]) > room
+        found.append(Growth(name, values[0], values[-1], max(values), slope * 3600, least * 3600, grows))
     return found
 
 
-def _slope(times: Sequence[float], values: Sequence[float]) -> float:
+def _slope(times: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
+    """The slope, and the lower end of its confidence interval of 95 %, by Kendall's variance with ties.
+
+    P. K. Sen, Estimates of the regression coefficient based on Kendall's tau, 1968.
+    """
     at, value = np.asarray(times), np.asarray(values)
-    first, second = np.triu_indices(len(at), 1)
-    return float(np.median((value[second] - value[first]) / (at[second] - at[first])))
+    n = len(at)
+    first, second = np.triu_indices(n, 1)
+    slopes = np.sort((value[second] - value[first]) / (at[second] - at[first]))
+    ties = np.unique(value, return_counts=True)[1]
+    variance = (n * (n - 1) * (2 * n + 5) - (ties * (ties - 1) * (2 * ties + 5)).sum()) / 18
+    lower = (len(slopes) - _Z * math.sqrt(variance)) / 2
+    return float(np.median(slopes)), float(slopes[max(math.floor(lower), 0)])
 
 
 async def soak(
@@ -103,7 +121,7 @@ async def soak(
     """Round after round: so many ``callers`` for 45 s, then none until the server has noticed."""
     found = Soak()
     rng = random.Random(seed)
-    begin = clock()
+    begin = found.begun
     while clock() < begin + minutes * 60:
         until = min(clock() + _ROUND, begin + minutes * 60)
         await asyncio.gather(
@@ -116,9 +134,7 @@ async def soak(
         )
         sample = await _quiet(file)
         if sample is None:
-            found.problems.append(
-                f"after {clock() - begin:.0f} s, calls were open that had ended: {_last(file)}"
-            )
+            found.problem(f"calls were open that had ended: {_last(file)}")
             break
         found.samples.append({**sample, "at": clock() - begin})
         told(f"{(clock() - begin) / 60:.1f} of {minutes:g} min, {found.calls} calls")
@@ -136,7 +152,7 @@ async def _calls(
         try:
             await _call(server, repertoire, end, rng, found)
         except (OSError, WebSocketException, NoEvent) as error:
-            found.problems.append(repr(error))
+            found.problem(repr(error))
         found.ends[end] = found.ends.get(end, 0) + 1
 
 
@@ -172,7 +188,7 @@ async def _talk(caller: Caller, repertoire: Repertoire, rng: random.Random, foun
         except NoEvent as error:
             if caller.over:
                 return
-            found.problems.append(f"{kind}, {line.text!r}: {error}")
+            found.problem(f"{kind}, {line.text!r}: {error}")
         found.acts += 1
 
 
@@ -204,14 +220,15 @@ def show(found: Soak, machine: dict[str, Any], console: Console) -> None:
     ends = ", ".join(f"{count} {end}" for end, count in sorted(found.ends.items()))
     table = Table(
         title=f"{found.seconds / 60:.0f} minutes, {found.calls} calls: {found.acts} acts; {ends}",
-        caption=f"With no call open, {len(found.samples)} times; the first third is left out. an hour: the slope",
+        caption=f"With no call open, {len(found.samples)} times; the first third is left out. an hour: the "
+        "slope, and what it is at least by its confidence interval of 95 %",
     )
-    for name in ("held by the server", "first", "last", "most", "an hour", ""):
+    for name in ("held by the server", "first", "last", "most", "an hour", "at least", ""):
         table.add_column(name, justify="left" if name.startswith("held") else "right")
     for one in growth(found.samples):
         show_ = _megabytes if one.name == "memory" else _count
         verdict = "[red]grows[/]" if one.grows else "[green]steady[/]"
-        table.add_row(one.name, *map(show_, (one.first, one.last, one.most, one.slope)), verdict)
+        table.add_row(one.name, *map(show_, (one.first, one.last, one.most, one.slope, one.least)), verdict)
     console.print(table)
     for problem in found.problems[:20]:
         console.print(f"[red]problem[/] {problem}", highlight=False)

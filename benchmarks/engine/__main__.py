@@ -22,6 +22,7 @@ from benchmarks.engine.rig import Rig
 from benchmarks.engine.setting import Setting
 from benchmarks.engine.step import Told, measure_prefills, measure_step
 from benchmarks.engine.voices import write_voices
+from benchmarks.screen import screen
 from engine import Engine, EngineError
 from engine.models.base import SpeechModel
 from engine.models.codec.config import real_config
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--seed", type=int, default=0, help="(0)")
     add("--out", type=Path, default=_OUT, help="where engine.json, engine-costs.json and engine.png go")
     options = parser.parse_args(arguments)
-    console = Console()
+    console = screen()
     try:
         setting = _setting(options)
         if set(options.only) != {"launches"}:

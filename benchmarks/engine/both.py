@@ -10,10 +10,10 @@ from statistics import median
 from time import perf_counter
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.engine.checkpoint import checkpoint
+from benchmarks.screen import screen
 from engine.models.dual_ar import DualARModel, DualAROptions, load_dual_ar
 from engine.models.dual_ar.config import Layout, read_config
 from engine.models.dual_ar.contexts import Contexts, Stop
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--tp", type=int, default=1, help="GPUs that share SGLang's slow transformer")
     add("--batch", type=int, nargs="+", default=[1, 4, 8], help="streams at once")
     asked = parser.parse_args(arguments)
-    console = Console()
+    console = screen()
     folder = asked.checkpoint or _OUT / f"s2-pro-{asked.scale}"
     checkpoint(folder, Layout.S2_PRO, asked.scale, 0, console)
     options = DualAROptions(device=asked.device, max_streams=max(asked.batch))

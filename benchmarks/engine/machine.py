@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.engine.floor import Speed
+from benchmarks.machine import cores, cpu_model, version
 from engine.models.lane import Lane
 
 _READ_ON_CUDA, _READ_ON_CPU = 4 << 30, 128 << 20  # bytes: far more than any cache holds
@@ -103,38 +103,22 @@ def facts(device: torch.device) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "revision": _told("git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"),
-        "device": torch.cuda.get_device_name(device) if cuda else _cpu(),
+        "device": torch.cuda.get_device_name(device) if cuda else cpu_model(),
         "driver": _told("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
         if cuda
         else None,
         "cuda": torch.version.cuda if cuda else None,
         "capability": list(torch.cuda.get_device_capability(device)) if cuda else None,
         "memory_bytes": torch.cuda.get_device_properties(device).total_memory if cuda else None,
-        "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpu": cpu_model(),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "load_before": os.getloadavg()[0],
         "torch": torch.__version__,
-        "triton": _triton(),
+        "triton": version("triton"),
         "python": sys.version.split()[0],
         "system": platform.platform(),
     }
-
-
-def _triton() -> str | None:
-    try:
-        return metadata.version("triton")
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _cpu() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _told(program: str, *arguments: str) -> str | None:

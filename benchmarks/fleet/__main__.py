@@ -1,14 +1,14 @@
 """``python -m benchmarks.fleet``: three replicas behind HAProxy, and what becomes of their callers."""
 
 import asyncio
+import logging
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import click
 import httpx
-from rich.console import Console
 
 from benchmarks.fleet import ending, fleet, sharing, soak, strangers
 from benchmarks.fleet.results import Results, Row
@@ -16,6 +16,7 @@ from benchmarks.haproxy import NoHAProxy
 from benchmarks.machine import machine
 from benchmarks.postgres import NoPostgres
 from benchmarks.redis import NoRedis
+from benchmarks.screen import screen
 from benchmarks.server import ServerFailed
 
 _STREAMS = 4
@@ -24,7 +25,9 @@ _QUICK = (20_000, 300)
 _FULL = (1_000_000, 10_000)
 _HOUR = 60.0
 
-_Part = Callable[[], Awaitable[tuple[list[Row], dict[str, Any]]]]
+_PARTS = ("voices", "full", "limits", "kill", "restart", "fuzz", "disconnects", "soak")
+
+_Part = Callable[[fleet.Fleet], Coroutine[Any, Any, tuple[list[Row], dict[str, Any]]]]
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -40,9 +43,7 @@ _Part = Callable[[], Awaitable[tuple[list[Row], dict[str, Any]]]]
     metavar="MINUTES",
     help="Of mixed load.  [default: none; 60 if full]",
 )
-@click.option(
-    "--only", multiple=True, help="A part of it: voices, full, limits, kill, restart; may be repeated."
-)
+@click.option("--only", multiple=True, type=click.Choice(_PARTS), help="A part of it; may be repeated.")
 @click.option("--seed", default=1, help="Of what clients do, and when.")
 @click.option(
     "--out",
@@ -76,8 +77,8 @@ def main(
                      what that one spoke. From dialling to audio counts without the time in which the text was
                      being written
     rolling restart  SIGTERM to one replica after the other under the same load: what was lost or refused
-    fuzz             random frames, nearly right ones among them, over every socket's protocol, and bodies to
-                     every path
+    fuzz             random frames, nearly right ones among them, over every socket's protocol and the data
+                     channels and sound of WebRTC peers, and bodies to every path
     disconnects      clients who begin well and are gone at a random moment, in any way
     soak             speech, downloads, recognition, voices, nonsense and hang-ups, 8 clients; each 40 s a
                      pause, in which the replicas' memory, tasks and files are noted; the first third of these
@@ -91,55 +92,51 @@ def main(
       python -m benchmarks.fleet --frames 0 --disconnects 0 --soak 15
       python -m benchmarks.fleet --full
     """
-    console = Console()
+    # Of peers that are cut off aiortc leaves tasks, which are no business of whoever reads this.
+    logging.getLogger("asyncio").addHandler(logging.NullHandler())
+    console = screen()
     default_frames, default_disconnects = _FULL if full else _QUICK
     frames = default_frames if frames is None else frames
     disconnects = default_disconnects if disconnects is None else disconnects
     minutes = (_HOUR if full else 0.0) if minutes is None else minutes
+    sizes = {"fuzz": frames, "disconnects": disconnects, "soak": minutes}
+    wanted = [name for name in only or _PARTS if sizes.get(name, 1)]
     options = {"frames": frames, "disconnects": disconnects, "soak_minutes": minutes, "seed": seed}
     results = Results(options, machine())
     out.mkdir(parents=True, exist_ok=True)
     try:
-        with console.status("three replicas start") as status:
-            with fleet.running(_STREAMS, out) as ready:
-                parts: dict[str, _Part] = {
-                    "voices": lambda: sharing.voices(ready),
-                    "full": lambda: sharing.refusals(ready, _STREAMS),
-                    "limits": lambda: sharing.limits(ready),
-                    "kill": lambda: ending.kill(ready, _CALLERS, seed),
-                    "restart": lambda: ending.restart(ready, _CALLERS, seed),
-                }
-                if unknown := set(only) - set(parts):
-                    raise click.BadParameter(
-                        f"{', '.join(unknown)}: expected {', '.join(parts)}", param_hint="--only"
-                    )
-                for name, part in parts.items():
-                    if not only or name in only:
-                        status.update(name)
-                        results.add(name, *asyncio.run(_run(part)))
-            # What strangers leave is seen best on replicas that have not been restarted, and have more room.
-            if not only and (frames or disconnects or minutes):
+        with console.status("") as status:
+
+            def told(how_far: str) -> None:
+                status.update(f"{name}: {how_far}")
+
+            clients: dict[str, _Part] = {
+                "voices": sharing.voices,
+                "full": lambda ready: sharing.refusals(ready, _STREAMS),
+                "limits": sharing.limits,
+                "kill": lambda ready: ending.kill(ready, _CALLERS, seed),
+                "restart": lambda ready: ending.restart(ready, _CALLERS, seed),
+            }
+            others: dict[str, _Part] = {
+                "fuzz": lambda ready: strangers.fuzz(ready, frames, seed, told),
+                "disconnects": lambda ready: strangers.vanish(ready, disconnects, seed, told),
+                "soak": lambda ready: soak.soak(ready, minutes, seed, told),
+            }
+            # What is left behind is seen best on replicas that have not been restarted, and have more room.
+            for streams, parts in ((_STREAMS, clients), (4 * _STREAMS, others)):
+                if not (chosen := [name for name in parts if name in wanted]):
+                    continue
                 status.update("three replicas start")
-                with fleet.running(4 * _STREAMS, out) as ready:
-                    if frames:
-                        results.add("fuzz", *asyncio.run(strangers.fuzz(ready, frames, seed, status.update)))
-                    if disconnects:
-                        results.add(
-                            "disconnects",
-                            *asyncio.run(strangers.vanish(ready, disconnects, seed, status.update)),
-                        )
-                    if minutes:
-                        results.add("soak", *asyncio.run(soak.soak(ready, minutes, seed, status.update)))
+                with fleet.running(streams, out) as ready:
+                    for name in chosen:
+                        status.update(name)
+                        results.add(name, *asyncio.run(parts[name](ready)))
     except (NoHAProxy, NoPostgres, NoRedis, ServerFailed, OSError, httpx.HTTPError) as error:
         raise click.ClickException(str(error) or repr(error)) from error
     results.show(console)
     results.save(out / "fleet.json")
     console.print(f"All numbers: {out / 'fleet.json'}", soft_wrap=True)
     sys.exit(results.missed)
-
-
-async def _run(part: _Part) -> tuple[list[Row], dict[str, Any]]:
-    return await part()
 
 
 if __name__ == "__main__":

@@ -41,7 +41,8 @@ class Wire:
     """A socket's protocol: what a client says ``first``, and then.
 
     Messages are msgpack if ``packed``, else JSON in text frames; audio goes beside them if it ``hears``. If it
-    is ``direct``, a replica itself is called and not the balancer.
+    is ``direct``, a replica itself is called and not the balancer; if ``peer``, they go over the data channel of
+    a WebRTC peer.
     """
 
     path: str
@@ -50,6 +51,7 @@ class Wire:
     packed: bool = False
     hears: bool = False
     direct: bool = False
+    peer: bool = False
 
     def encoded(self, message: Any) -> Frame:
         """A message as it goes over the wire."""
@@ -67,6 +69,15 @@ _LIVE = (
     {"event": "played", "seconds": 0.5},
     {"event": "cancel"},
     {"event": "stop"},
+)
+_AGENT = (
+    {"type": "user_text", "text": "Hello."},
+    {"type": "say", "text": "Hello."},
+    {"type": "interrupt"},
+    {"type": "instruct", "instructions": "Be brief."},
+    {"type": "tool_result", "call_id": "1", "content": "Hello."},
+    {"type": "played", "seconds": 0.1},
+    {"type": "leave"},
 )
 _MEDIA = {
     "event": "media",
@@ -92,17 +103,21 @@ WIRES = (
             {"type": "end"},
         ),
     ),
+    Wire("/v1/agent", {"type": "start"}, _AGENT, hears=True),
+    Wire("/v1/webrtc?agent=true", {"type": "start"}, _AGENT, hears=True, peer=True),
     Wire(
-        "/v1/agent",
+        "/v1/webrtc",
         {"type": "start"},
         (
-            {"type": "text", "text": "Hello."},
-            {"type": "say", "text": "Hello."},
-            {"type": "interrupt"},
+            {"type": "start"},
+            {"type": "text", "text": "Hello there. "},
+            {"type": "flush"},
             {"type": "played", "seconds": 0.1},
-            {"type": "leave"},
+            {"type": "cancel"},
+            {"type": "stop"},
         ),
         hears=True,
+        peer=True,
     ),
     Wire(
         "/v1/telephony/twilio",

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from websockets.asyncio.client import connect
 
 from benchmarks import haproxy
+from benchmarks.screen import screen
 from benchmarks.server import LEASH, free_port
 
 MESSAGES = 2000
@@ -117,7 +117,7 @@ def main() -> None:
         table.add_column(name, justify="right" if name else "left")
     for name, taken in found.items():
         table.add_row(name, *(f"{1000 * value:.2f}" for value in np.quantile(taken, (0.05, 0.5, 0.95))))
-    Console().print(table)
+    screen().print(table)
 
 
 if __name__ == "__main__":

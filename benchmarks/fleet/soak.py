@@ -8,11 +8,11 @@ from typing import Any
 
 import httpx
 import ormsgpack
-from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from benchmarks.client import caller, clock, start_event
 from benchmarks.conversation.soak import HELD, growth
+from benchmarks.fleet.dialling import Gone, Refused, dialled
 from benchmarks.fleet.fleet import Fleet
 from benchmarks.fleet.frames import WIRES, body
 from benchmarks.fleet.load import Call, one_call
@@ -68,10 +68,17 @@ def _rows(
         if not those:
             continue
         slopes = ", ".join(f"{_shown(thing, one.slope)}" for one in those)
+        least = ", ".join(f"{_shown(thing, one.least)}" for one in those)
         last = ", ".join(f"{_shown(thing, one.last)}" for one in those)
         grows = any(one.grows for one in those)
         rows.append(
-            Row("soak", f"  {thing}, at the end; an hour", f"{last}; {slopes}", "no growth", not grows)
+            Row(
+                "soak",
+                f"  {thing}, at the end; an hour; surely",
+                f"{last}; {slopes}; {least}",
+                "no growth",
+                not grows,
+            )
         )
     rows.append(Row("soak", "problems", "; ".join(problems[:3]) or "none", "none", not problems))
     return rows
@@ -107,7 +114,7 @@ class _Client:
             try:
                 if problem := await kind():
                     problems.append(f"{name}: {problem}")
-            except (OSError, WebSocketException, httpx.HTTPError) as error:
+            except (OSError, WebSocketException, httpx.HTTPError, Gone, Refused) as error:
                 problems.append(f"{name}: {error!r}")
             done[name] += 1
             await asyncio.sleep(self._rng.uniform(*_REST))
@@ -155,9 +162,9 @@ class _Client:
     async def _nonsense(self) -> str | None:
         """Something that no server understands."""
         wire = self._rng.choice([wire for wire in WIRES if not wire.direct])
-        async with connect(f"{self._fleet.url.replace('http', 'ws', 1)}{wire.path}", proxy=None) as socket:
-            content, _ = body(self._rng)
-            await socket.send(content)
+        content, _ = body(self._rng)
+        async with dialled(self._fleet.url, wire, self._rng) as line:
+            await line.send(content)
         answer = await self._http.post(f"{self._fleet.url}/v1/tts", content=content)
         return None if answer.status_code < 500 else answer.text[:200]
 
@@ -168,7 +175,7 @@ async def _quiet(fleet: Fleet) -> dict[str, _Sample] | None:
     await asyncio.sleep(3.0)
     while clock() < end:
         held = {replica.name: replica.held() for replica in fleet.replicas}
-        if not any(one["calls"] or one["ears"] or one["streams"] for one in held.values()):
+        if not any(one["calls"] or one["peers"] or one["ears"] or one["streams"] for one in held.values()):
             return held
         await asyncio.sleep(0.5)
     return None

@@ -1,28 +1,28 @@
 """Clients that send nonsense, and clients that vanish: afterwards nothing of them may be left."""
 
 import asyncio
-import contextlib
+import math
 import random
-import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any
 
 import httpx
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus, WebSocketException
 
 from benchmarks.client import clock
+from benchmarks.fleet.dialling import Gone, Line, Refused, dialled
 from benchmarks.fleet.fleet import Fleet
 from benchmarks.fleet.frames import PATHS, WIRES, Wire, body, frame
 from benchmarks.fleet.results import Row
 
-HELD = {"tasks": 0, "files": 8, "threads": 4, "calls": 0, "ears": 0, "streams": 0}
-"""What a replica holds, and by how much it may be more than before: some of what is idle is kept."""
+HELD = {"tasks": 0, "files": 8, "threads": 8, "calls": 0, "peers": 0, "ears": 0, "streams": 0}
+"""What a replica holds, and by how much it may be more than before: some of what is idle is kept, such as
+the threads of pools, which grow to their size with those who come at once."""
 
 _AT_ONCE = 24
 _FRAMES = (1, 400)  # of one socket
+_FIRST = 40  # of each kind, to each replica, before anything counts
 _BODIES = 0.1  # of all frames
 _STAY = (0.0, 1.0)
 _SETTLE_SECONDS = 90.0
@@ -33,7 +33,7 @@ Work = Callable[[Fleet, int, int, Told], Awaitable[tuple[list[Row], dict[str, An
 
 
 async def fuzz(fleet: Fleet, frames: int, seed: int, told: Told) -> tuple[list[Row], dict[str, Any]]:
-    """Random frames over every socket's protocol, and random bodies to every path."""
+    """Random frames over every line's protocol, and random bodies to every path."""
     left, outcomes = [frames], Counter[str]()
     spread = count()
 
@@ -44,7 +44,7 @@ async def fuzz(fleet: Fleet, frames: int, seed: int, told: Told) -> tuple[list[R
             await _bodies(fleet, http, size, rng, outcomes)
         else:
             wire = WIRES[next(spread) % len(WIRES)]
-            outcomes[await _socket(fleet, wire, size, rng)] += 1
+            outcomes[await _nonsense(_address(fleet, wire, rng), wire, size, rng)] += 1
         told(f"{frames - left[0]:,} of {frames:,} frames")
 
     return await _measured(fleet, "fuzz", lambda: left[0] > 0, one, frames, seed, outcomes)
@@ -56,7 +56,8 @@ async def vanish(fleet: Fleet, times: int, seed: int, told: Told) -> tuple[list[
 
     async def one(rng: random.Random, http: httpx.AsyncClient) -> None:
         left[0] -= 1
-        outcomes[await _vanishing(fleet, WIRES[left[0] % len(WIRES)], rng)] += 1
+        wire = WIRES[left[0] % len(WIRES)]
+        outcomes[await _vanishing(_address(fleet, wire, rng), wire, rng)] += 1
         told(f"{times - left[0]:,} of {times:,} disconnects")
 
     return await _measured(fleet, "disconnects", lambda: left[0] > 0, one, times, seed, outcomes)
@@ -72,6 +73,7 @@ async def _measured(
     outcomes: Counter[str],
 ) -> tuple[list[Row], dict[str, Any]]:
     """Have many strangers at a time, as long as there are ``more``; then see what is left."""
+    await _used_once(fleet, seed)
     before = {replica.name: replica.held() for replica in fleet.replicas}
     logs = {replica.name: replica.log.stat().st_size for replica in fleet.replicas}
     begun = clock()
@@ -110,6 +112,15 @@ async def _measured(
     return rows, {"seconds": seconds, "ends": dict(outcomes), "before": before, "after": after}
 
 
+async def _used_once(fleet: Fleet, seed: int) -> None:
+    """Have every replica start what it starts with the first client of a kind: threads, mostly."""
+    rng = random.Random(seed)
+    for replica in fleet.replicas:
+        await asyncio.gather(*(_nonsense(replica.server.url, wire, _FIRST, rng) for wire in WIRES))
+    open_ = dict.fromkeys(("calls", "peers", "ears", "streams"), 0.0)
+    await _settled(fleet, {replica.name: dict.fromkeys(HELD, math.inf) | open_ for replica in fleet.replicas})
+
+
 async def _settled(
     fleet: Fleet, before: dict[str, dict[str, float]]
 ) -> tuple[dict[str, dict[str, float]], list[str]]:
@@ -129,84 +140,56 @@ async def _settled(
 
 
 def _address(fleet: Fleet, wire: Wire, rng: random.Random) -> str:
-    url = rng.choice(fleet.replicas).server.url if wire.direct else fleet.url
-    return url.replace("http", "ws", 1) + wire.path
+    return rng.choice(fleet.replicas).server.url if wire.direct else fleet.url
 
 
-async def _socket(fleet: Fleet, wire: Wire, frames: int, rng: random.Random) -> str:
+async def _nonsense(url: str, wire: Wire, frames: int, rng: random.Random) -> str:
     """Send so many frames, as long as one may; returns how it ended."""
     sent = 0
-    while sent < frames:  # a server that has closed gets the rest over another socket
+    while sent < frames:  # a server that has closed gets the rest over another line
         try:
-            async with connect(
-                _address(fleet, wire, rng), compression=None, proxy=None, max_size=None, close_timeout=1
-            ) as opened:
-                reading = asyncio.create_task(_drain(opened))
-                try:
-                    if rng.random() < 0.8:
-                        await opened.send(wire.encoded(wire.first))
-                    while sent < frames:
-                        sent += 1
-                        await opened.send(frame(wire, rng))
-                        if rng.random() < 0.02:
-                            await asyncio.sleep(rng.random() * 0.02)
-                    _leave(opened, rng)
-                finally:
-                    reading.cancel()
-                    await asyncio.gather(reading, return_exceptions=True)
-        except InvalidStatus as refused:
-            if refused.response.status_code != 503:
-                return f"refused with {refused.response.status_code}"
+            async with dialled(url, wire, rng) as line:
+                if rng.random() < 0.8:
+                    await line.send(wire.encoded(wire.first))
+                while sent < frames:
+                    sent += 1
+                    await line.send(frame(wire, rng))
+                    if rng.random() < 0.02:
+                        await asyncio.sleep(rng.random() * 0.02)
+                await line.leave(rng)
+        except Refused as refused:
+            if refused.status != 503:
+                return str(refused)
             await asyncio.sleep(0.05)
-        except (OSError, WebSocketException, TimeoutError):
+        except Gone:
             sent += 1
-    return "sockets"
+    return "peers" if wire.peer else "sockets"
 
 
-async def _vanishing(fleet: Fleet, wire: Wire, rng: random.Random) -> str:
+async def _vanishing(url: str, wire: Wire, rng: random.Random) -> str:
     try:
-        async with connect(
-            _address(fleet, wire, rng), compression=None, proxy=None, max_size=None, close_timeout=1
-        ) as opened:
-            reading = asyncio.create_task(_drain(opened))
-            talking = asyncio.create_task(_talk(opened, wire, rng))
+        async with dialled(url, wire, rng) as line:
+            talking = asyncio.create_task(_talk(line, wire, rng))
             await asyncio.sleep(rng.uniform(*_STAY) ** 2)
-            _leave(opened, rng)
-            for task in (reading, talking):
-                task.cancel()
-            await asyncio.gather(reading, talking, return_exceptions=True)
-    except InvalidStatus as refused:
+            await line.leave(rng)
+            talking.cancel()
+            await asyncio.gather(talking, return_exceptions=True)
+    except Refused as refused:
         await asyncio.sleep(0.05)
-        return f"refused with {refused.response.status_code}"
-    except (OSError, WebSocketException, TimeoutError) as error:
-        return type(error).__name__
+        return str(refused)
+    except Gone as gone:
+        return str(gone)
     return "gone"
 
 
-async def _talk(opened: ClientConnection, wire: Wire, rng: random.Random) -> None:
-    await opened.send(wire.encoded(wire.first))
+async def _talk(line: Line, wire: Wire, rng: random.Random) -> None:
+    await line.send(wire.encoded(wire.first))
     while True:
         if wire.hears and rng.random() < 0.8:
-            await opened.send(rng.randbytes(640))
+            await line.send(rng.randbytes(640))
         else:
-            await opened.send(wire.encoded(rng.choice(wire.then)))
+            await line.send(wire.encoded(rng.choice(wire.then)))
         await asyncio.sleep(rng.random() * 0.1)
-
-
-async def _drain(opened: ClientConnection) -> None:
-    async for _ in opened:
-        pass
-
-
-def _leave(opened: ClientConnection, rng: random.Random) -> None:
-    """Half of them say goodbye when the context ends; the others are cut off, or only say no more."""
-    kind = rng.random()
-    if kind < 0.35:
-        opened.transport.abort()
-    elif kind < 0.5:
-        raw = opened.transport.get_extra_info("socket")
-        with contextlib.suppress(OSError):
-            raw.shutdown(socket.SHUT_WR)
 
 
 async def _bodies(

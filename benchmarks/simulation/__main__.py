@@ -5,8 +5,7 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
+from benchmarks.screen import screen
 from benchmarks.simulation import report
 from benchmarks.simulation.costs import PRESETS, Costs, Measured
 from benchmarks.simulation.policies import POLICIES
@@ -81,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         max_streams=options.max_streams,
         workload=Workload(cached=options.cached),
     )
-    console = Console()
+    console = screen()
     results = []
     with console.status("") as status:
         cases = itertools.product(options.costs, options.scenario, options.streams, options.policy)

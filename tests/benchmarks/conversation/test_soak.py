@@ -56,6 +56,17 @@ def test_noise_is_no_growth() -> None:
     assert files.most == max(noise[10:])
 
 
+def test_what_went_up_once_is_no_growth_and_a_leak_in_noise_is_one() -> None:
+    def memory(values: list[float]) -> bool:
+        [found] = [one for one in growth(samples(60, memory=values)) if one.name == "memory"]
+        return found.grows
+
+    once = [560e6 if index < 25 else 570e6 for index in range(60)]
+    assert not memory(once)
+    noise = np.random.default_rng(1).normal(0, 2e6, 60)
+    assert memory([560e6 + 0.5e6 * index + noise[index] for index in range(60)])
+
+
 def test_too_few_samples_say_nothing() -> None:
     assert growth(samples(1)) == []
 
