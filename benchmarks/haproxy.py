@@ -1,11 +1,13 @@
 """A real HAProxy with the configuration that we ship, from the program that Debian's package installs."""
 
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from benchmarks.server import LEASH, free_port
 
 CONFIGURATION = Path(__file__).parents[1] / "deploy" / "haproxy.cfg"
 SECONDS = 10.0
+_UP = re.compile(r'^haproxy_server_status\{proxy="(\w+)",server="([\w-]+)",state="UP"\} 1$', re.MULTILINE)
 
 
 class NoHAProxy(RuntimeError):
@@ -27,6 +30,13 @@ class HAProxy:
 
     url: str
     metrics: str
+
+    def serving(self) -> frozenset[str]:
+        """The replicas that are alive and take streams, as far as the balancer knows by its checks."""
+        with urllib.request.urlopen(self.metrics, timeout=SECONDS) as answer:  # noqa: S310
+            page = answer.read().decode()
+        up = set(_UP.findall(page))
+        return frozenset(name for backend, name in up if {("speech", name), ("library", name)} <= up)
 
 
 def program() -> str:

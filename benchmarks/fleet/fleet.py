@@ -106,7 +106,10 @@ class Fleet:
         return Server(self.url)
 
     def until_idle(self) -> None:
-        """Return when all replicas are ready and speak nothing. Raises :class:`ServerFailed`."""
+        """Return when all replicas are ready, which the balancer knows, and speak nothing.
+
+        Raises :class:`ServerFailed`.
+        """
         for replica in self.replicas:
             replica.until_ready()
             with Monitor(replica.server.url) as monitor:
@@ -115,6 +118,11 @@ class Fleet:
                     if time.monotonic() > end:
                         raise ServerFailed(f"{open_streams} streams of {replica.name} do not end")
                     time.sleep(0.02)
+        end = time.monotonic() + STOP_SECONDS
+        while missing := {replica.name for replica in self.replicas} - self.balancer.serving():
+            if time.monotonic() > end:
+                raise ServerFailed(f"HAProxy does not find {', '.join(sorted(missing))} ready")
+            time.sleep(0.02)
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ class MemoryLine:
         self.format = LineFormat(output_format("pcm", rate), rate, lead)
         self.calls: list[str] = []  # "send" and "clear", in order
         self.playing: list[Playing] = []
+        self.clears: list[int] = []  # of how many packets something was heard at each clear
         self.told: list[tuple[float, ConversationEvent]] = []
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[LineEvent | None] = asyncio.Queue()
@@ -62,6 +63,7 @@ class MemoryLine:
         if self.playing:
             last = self.playing[-1]
             last.seconds = min(last.seconds, now - last.start)
+        self.clears.append(len(self.playing))
 
     async def tell(self, event: ConversationEvent) -> None:
         self.told.append((self._loop.time(), event))
