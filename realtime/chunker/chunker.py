@@ -6,11 +6,17 @@ from realtime.chunker.buffer import Buffer
 from realtime.chunker.markup import MAX_TAG, NOTHING_TO_SAY, hard_cut, unfinished
 from realtime.chunker.pace import TOLERANCE, Pace
 from realtime.chunker.scanner import LONGEST_WORD, Mark, Scanner
-from realtime.chunker.vocabulary import CLAUSE_ENDS, CLOSERS, SENTENCE_ENDS, UNSPACED_WORD
-from realtime.chunker.words import LOOKAHEAD, Boundary
+from realtime.chunker.vocabulary import CLAUSE_ENDS, CLOSERS, GROWING, SENTENCE_ENDS, UNSPACED_WORD
+from realtime.chunker.words import LOOKAHEAD, Boundary, may_go_on
 
 # How much text with nothing to say one call steps over: less than a millisecond's worth.
 _STRIDE = 1 << 16
+# Text that comes in one go is no sign of how fast its writer is.
+_BURST = 0.005
+# Of what a writer's rhythm was, so much is kept with each token.
+_KEPT = 0.75
+# Several times a writer's rhythm without a token is a pause.
+_RHYTHMS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,8 @@ class Chunker:
         self._start = 0  # everything before is taken
         self._flushed = 0  # everything before leaves now
         self._speaker = 0
-        self._last_push = 0.0
+        self._last_push: float | None = None
+        self._rhythm = 0.0  # seconds between two tokens, as a rule
         self._striding = False  # the last call did not come to the end of the text with nothing to say
 
     @property
@@ -64,9 +71,12 @@ class Chunker:
 
     def push(self, text: str, now: float) -> None:
         """More text, cut anywhere."""
-        if text:
-            self._buffer.push(text)
-            self._last_push = now
+        if not text:
+            return
+        self._buffer.push(text)
+        if self._last_push is not None and _BURST < (passed := now - self._last_push) < 2 * self._pace.idle:
+            self._rhythm += (1 - _KEPT) * (passed - self._rhythm) if self._rhythm else passed
+        self._last_push = now
 
     def flush(self) -> None:
         """What is there shall leave without waiting for more."""
@@ -98,12 +108,16 @@ class Chunker:
         if self._striding:
             return now + TOLERANCE
         left = [ahead - point for point in self._pace.turning_points]
-        left.append(self._until_idle(now))
+        left += [self._until_idle(now), self._until_settled(now)]
         return min((now + seconds for seconds in left if not _passed(seconds)), default=None)
 
     def _until_idle(self, now: float) -> float:
-        """Seconds until no text has come for too long."""
-        return self._last_push + self._pace.idle - now
+        """Seconds until no text has come for too long, for somebody who writes as fast as this."""
+        return (self._last_push or 0.0) + max(self._pace.idle, _RHYTHMS * self._rhythm) - now
+
+    def _until_settled(self, now: float) -> float:
+        """Seconds until no text has come for so long that what is there is taken to be all of it."""
+        return (self._last_push or 0.0) + self._pace.settled - now
 
     # -- what there is to say -----------------------------------------------------------------------
 
@@ -180,7 +194,7 @@ class Chunker:
             else:
                 mark = self._first(Boundary.PHRASE, limit, least=short)
             if mark is None and _passed(self._until_idle(now)):
-                mark = self._cut_idle(limit, furthest)
+                mark = self._cut_idle(limit, furthest, now)
         elif _passed(ahead - pace.relaxed):
             mark = self._first(Boundary.CLAUSE, limit, least=short)
         else:
@@ -206,7 +220,7 @@ class Chunker:
                 return mark
         return None
 
-    def _cut_idle(self, limit: int, furthest: int) -> Mark | None:
+    def _cut_idle(self, limit: int, furthest: int, now: float) -> Mark | None:
         """Nothing has come for a while: speak what is complete, best without what may belong to the rest."""
         buffer, scanner = self._buffer, self._scanner
         before = self._last(Boundary.WORD, limit)
@@ -219,21 +233,26 @@ class Chunker:
         # What may yet become a mark or a tag stays, and all behind it.
         end = unfinished(buffer.text, decided, len(buffer.text))
         text = buffer.text[self._start - buffer.base : end].rstrip().rstrip(CLOSERS)
-        # Where scanning waits for the next word, it is certain that this one has ended; but not "Mr.", or "5".
+        if not text:
+            return before or self._last(Boundary.WORD, furthest)
         words = scanner.words_to_come(buffer.text[:end], buffer.base)
-        ended = buffer.text[decided : decided + 1].isspace() and words[:1] != [Boundary.INSIDE]
-        better = before or (ended and words[1:])
-        whole = words[-1:] != [Boundary.INSIDE] or not better
-        if whole and text and text[-1] in SENTENCE_ENDS + CLAUSE_ENDS:
-            return Mark(end + buffer.base, Boundary.SENTENCE)
+        settled = _passed(self._until_settled(now))
+        # Where scanning waits for the next word, it is certain that this one has ended; but not "Mr.", or "5".
+        ended = buffer.text[decided : decided + 1].isspace() and not scanner.bound(words[:1])
+        ended = ended and (settled or not (words and may_go_on(words[0])))
+        if text[-1] in SENTENCE_ENDS + CLAUSE_ENDS:
+            bound = scanner.bound(words)
+            growing = not buffer.text[end - 1].isspace() and GROWING.search(text)
+            growing = growing or (words and may_go_on(words[-1]))
+            alone = not before and not (ended and words[1:])
+            if not (bound or growing) or (settled and (alone or not bound)):
+                return Mark(end + buffer.base, Boundary.SENTENCE)
         if ended:
             return Mark(decided + buffer.base, Boundary.WORD)
-        if found := before or self._last(Boundary.WORD, furthest):
-            return found
         # A language model writes whole words at a time; here no space would tell that one has ended.
         if len(text) >= 2 * self._pace.first_words and UNSPACED_WORD.fullmatch(text[-1]):
             return Mark(end + buffer.base, Boundary.CLINGING)
-        return None
+        return before or self._last(Boundary.WORD, furthest)
 
     def _cut_long(self, limit: int) -> Mark:
         """The text has outgrown a chunk: cut it where that does least harm."""

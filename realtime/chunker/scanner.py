@@ -3,12 +3,12 @@
 import re
 from collections import deque
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 import regex
 
 from realtime.chunker.markup import MAX_TAG, speaker_end, tag_end
+from realtime.chunker.unspaced import LETTERS, breaks
 from realtime.chunker.vocabulary import ALWAYS_OPEN, CLOSERS, LOOSE_ENDS, QUOTES, SENTENCE_ENDS, UNSPACED_ENDS
 from realtime.chunker.words import LOOKAHEAD, Boundary, grade
 
@@ -20,7 +20,7 @@ _UNSPACED = "\u2e80"
 _QUOTING = "".join({*QUOTES, *"".join(QUOTES.values())})
 _LANDMARK = re.compile(
     rf"(\s)|(<)|(\[)|([{UNSPACED_ENDS}])|((?<=[{_UNSPACED}-\uabff\uf900-\uffef])[{LOOSE_ENDS}])"
-    rf"|([{re.escape(_QUOTING)}])"
+    rf"|([{re.escape(_QUOTING)}])|([{LETTERS}])"
 )
 _SPACE = re.compile(r"\s+")
 _ENDS = UNSPACED_ENDS + LOOSE_ENDS
@@ -68,6 +68,7 @@ class Scanner:
         self.marks: deque[Mark] = deque()
         self.position = 0
         self.turn: int | None = None
+        self._dropped = 0  # no place up to here is of use any more
         self._word = 0  # where the word began that is being read
         self._before = ""  # the word before it on the same line
         self._spans: list[_Span] = []  # the outermost first
@@ -78,6 +79,7 @@ class Scanner:
             self._unspaced_end,
             self._loose_end,
             self._quote,
+            self._unspaced,
         )
 
     @property
@@ -103,6 +105,7 @@ class Scanner:
         while marks and marks[0].position <= position:
             marks.popleft()
         self.position = max(self.position, position)
+        self._dropped = max(self._dropped, position)
         if self._spans and self._spans[0].start < position:
             self._spans = [span for span in self._spans if span.start >= position]
 
@@ -143,13 +146,16 @@ class Scanner:
         if view.final and self.position == end:
             self._spans.clear()
 
-    def words_to_come(self, text: str, base: int) -> list[Boundary]:
-        """How well the text could be cut behind each word that is not decided yet, if it ended there."""
-        words = text[max(self._word - base, 0) :].split()
-        grades = (
-            grade(word, before, " ", 0, 1, final=True) for before, word in pairwise([self._before, *words])
-        )
-        return [boundary for boundary in grades if boundary is not None]
+    def words_to_come(self, text: str, base: int) -> list[str]:
+        """The words that are not decided yet."""
+        return text[max(self._word - base, 0) :].split()
+
+    def bound(self, words: list[str]) -> bool:
+        """Whether the last of them, or of what is decided, belongs to what follows, if it ended there."""
+        if not words:
+            return bool(self.marks) and self.marks[-1].boundary is Boundary.INSIDE
+        before = words[-2] if len(words) > 1 else self._before
+        return grade(words[-1], before, " ", 0, 1, final=True) is Boundary.INSIDE
 
     def _mark(self, position: int, boundary: Boundary) -> None:
         if not self.marks or self.marks[-1].position < position:
@@ -246,6 +252,14 @@ class Scanner:
         if not self._close(char) and char in QUOTES and self._opens(view, index, following):
             self._spans.append(_Span(position, QUOTES[char]))
         return index + 1
+
+    def _unspaced(self, view: _View, index: int) -> int | None:
+        """Letters of a script that puts no space between words: places to cut within."""
+        end, places = breaks(view.text, index, view.stop, final=view.final)
+        for place, boundary in places:
+            if place + view.base > self._dropped:
+                self._mark(place + view.base, boundary)
+        return end if end > index else None
 
     def _opens(self, view: _View, index: int, following: str) -> bool:
         """Whether the sign opens something: only where the word begins, and something follows."""

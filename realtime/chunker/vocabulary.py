@@ -165,3 +165,10 @@ OPENS_ALONE = frozenset(QUOTES) - frozenset('»›”"')
 
 UNSPACED_WORD: regex.Pattern[str] = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}ー]")
 """A letter of a script that puts no space behind a word."""
+
+GROWING: regex.Pattern[str] = regex.compile(
+    r"(?:(?<=\d)(?<!\d{4}|:\d\d|\p{Sc}\d+\.\d\d)\.|\d[,:：，]|(?<![^\W_])(?:[^\W\d_]\.)+"
+    r"|(?<!\S)(?:https?|mailto|ftp|tel):|(?:://|www\.|\]\()\S*|(?<!\S)\S*\w@\S*)\Z"
+)
+"""The end of a text of which more may belong to its last word, though a sign stands there that ends a clause:
+"3.", "10,", "U.", "https:"; but not "in 2024.", "at 9:30." and "$3.14."."""

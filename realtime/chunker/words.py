@@ -96,6 +96,20 @@ def grade(word: str, before: str, text: str, index: int, stop: int, *, final: bo
     return _grade_word(core, before, following, complete=complete, final=final)
 
 
+def may_go_on(word: str) -> bool:
+    """Whether more text could show that the word belongs to the next one: "Jan.", "5.", "Mio.", "May"."""
+    core = word.rstrip(CLOSERS).lstrip(_AROUND)
+    bare = core.rstrip(".").lower()
+    if bare in MONTHS:
+        return True
+    return core.endswith(".") and (
+        (bare.isdigit() and len(bare) <= 2)
+        or (len(bare) == 1 and bare.isalpha())
+        or bare in TITLES | BINDING | BEFORE_NUMBERS | TRAILING | MAGNITUDES
+        or _INITIALS.fullmatch(bare) is not None
+    )
+
+
 def _grade_word(core: str, before: str, following: str, *, complete: bool, final: bool) -> Boundary | None:
     """The same behind a word without punctuation."""
     lower = core.lower()
@@ -116,8 +130,8 @@ def _grade_word(core: str, before: str, following: str, *, complete: bool, final
         return None
     if following in DASHES:
         return Boundary.INSIDE  # the place to cut is behind the dash
-    if lower in CLINGING:
-        return Boundary.CLINGING
+    if lower in CLINGING or (lower in TITLES and core[0].isupper() and following[:1].isupper()):
+        return Boundary.CLINGING  # "Dr Smith"
     if following[:1] in {"¿", "¡"}:
         return Boundary.CLAUSE
     if following and _SPACED_CLAUSES.match(core[-1]) and _SPACED_CLAUSES.match(following):

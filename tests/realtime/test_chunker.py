@@ -258,6 +258,44 @@ def test_or_the_first_words_up_to_a_phrase(latency: Latency, first: str) -> None
     assert c.take(0.0, SILENT) == leading(first)
 
 
+@pytest.mark.parametrize(
+    ("latency", "text", "first"),
+    [
+        (Latency.LOW, "在这个阳光明媚的早晨我和我的朋友们一起去了公园", "在这个阳光明媚的早晨"),
+        (Latency.BALANCED, "我想告诉你二零二四年三月五日他们在北京开会", "我想告诉你二零二四年三月五日他们"),
+        (Latency.LOW, "今日は天気がとても良いので友達と一緒に公園へ行きたいと思います", "今日は天気がとても"),
+        (
+            Latency.BALANCED,
+            "今日は天気がとても良いので友達と一緒に公園へ行きたいと思います",
+            "今日は天気がとても良いので",
+        ),
+        (Latency.LOW, "วันนี้อากาศดีมากฉันอยากไปเดินเล่นที่สวนสาธารณะกับเพื่อนของฉัน", "วันนี้อากาศดีมาก"),
+        (
+            Latency.LOW,
+            "오늘은 날씨가 아주 좋아서 친구와 함께 공원에 가고 싶어요",
+            "오늘은 날씨가 아주 좋아서 친구와",
+        ),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
+def test_nor_is_a_space_needed_between_the_first_words(
+    latency: Latency, text: str, first: str, size: int
+) -> None:
+    c = chunker(latency)
+    said = []
+    for piece in pieces(text, size):
+        c.push(piece, 0.0)
+        said += take_all(c)
+    assert said[0].text == first
+
+
+def test_text_without_spaces_is_cut_between_words_where_it_must_be() -> None:
+    said = spoken(
+        ["今日は天気がとても良いので友達と一緒に公園へ行きたいと思います"], RELAXED, chunk_length=20
+    )
+    assert texts(said) == ["今日は天気がとても良いので友達と一緒に", "公園へ行きたいと思います"]
+
+
 def test_no_is_also_a_word() -> None:
     assert texts(spoken(["I said no. Then I left."], least=1)) == ["I said no.", "Then I left."]
 
@@ -308,6 +346,78 @@ def test_a_finished_sentence_leaves_after_a_pause_without_a_flush() -> None:
     c.push("It costs $3.14.", 0.0)
     assert take_all(c, now=0.0) == []
     assert texts(take_all(c, now=BALANCED.idle)) == ["It costs $3.14."]
+
+
+# Where the writer pauses, at the "|", within what must never be cut, between « » here.
+PAUSES = [
+    "It costs {$3|.14} today.",
+    "It costs {$3.|14} today.",
+    "It costs {10,|000} now.",
+    "It is {192.|168.1.1} for us.",
+    "Use {v1.|2} of it.",
+    "At {9:|30 p.m.} we go.",
+    "At {9:30 p.|m.} we go.",
+    "The {U.|S.} team won.",
+    "See {https:|//example.com/a} now.",
+    "See {https://example.|com/a} now.",
+    "Write to {jane@example.|com} now.",
+    "Read {[a link](http://a.|com/b)} now.",
+    "It was {Jan. |5} then.",
+    "It was {Jan.| 5} then.",
+    "On {May |5,} we met.",
+    "Wir treffen uns am {5.| Mai} dort.",
+    "Es war im {19. J|ahrhundert} so.",
+    "Er zahlt {5 Mio. |Euro} dafür.",
+    "It is {No. |5} of them.",
+    "{1. |First} of all.",
+    "Это было {т.|е. пример} для вас.",
+    "今日は{3.|14}です。",
+    "他买了{１，|０００}本书。",
+]
+
+
+@pytest.mark.parametrize("latency", Latency)
+@pytest.mark.parametrize("text", PAUSES)
+def test_a_pause_tears_nothing_that_goes_on(text: str, latency: Latency) -> None:
+    c = chunker(latency)
+    head, tail = bare(text).split("|")
+    c.push(head, 0.0)
+    said = take_all(c, now=0.0)
+    while (due := c.due(0.0, SILENT)) is not None and due <= PACES[latency].idle + TOLERANCE and not said:
+        said += take_all(c, now=due)
+        break
+    c.push(tail, PACES[latency].idle + TOLERANCE)
+    c.flush()
+    check_whole(text.replace("|", ""), texts(said + take_all(c, now=1.0)))
+
+
+@pytest.mark.parametrize("text", ["It costs $3.", "It is no. 5, or 10,", "Call the U.S.", "See https://a."])
+def test_what_might_have_gone_on_is_complete_after_a_long_pause(text: str) -> None:
+    c = chunker()
+    c.push(text, 0.0)
+    early = take_all(c, now=BALANCED.idle)
+    assert c.pending
+    assert " ".join(texts(early + take_all(c, now=BALANCED.settled))) == text
+    assert c.due(BALANCED.settled, SILENT) is None
+
+
+@pytest.mark.parametrize("text", ["It happened in 1999.", "We met at 9:30.", "It costs $3.14."])
+def test_what_is_as_long_as_it_gets_leaves_after_a_short_one(text: str) -> None:
+    c = chunker()
+    c.push(text, 0.0)
+    assert texts(take_all(c, now=BALANCED.idle)) == [text]
+
+
+def test_a_slow_writer_is_not_taken_to_pause_behind_each_token() -> None:
+    c = chunker(Latency.LOW)
+    said = []
+    for number, token in enumerate(("The", " ser", "ver", " is", " at", " home", " now.")):
+        for later in (0.0, PACES[Latency.LOW].idle):
+            if not later:
+                c.push(token, 0.17 * number)
+            said += take_all(c, now=0.17 * number + later)
+    assert not said
+    assert texts(take_all(c, now=0.17 * 6 + 2 * 0.17)) == ["The server is at home now."]
 
 
 def test_a_pause_does_not_cut_a_word() -> None:
