@@ -15,7 +15,7 @@ from realtime.utterance import Action, ChunkInfo, Finished, Log, SpokenWord, Utt
 
 # The one context of a client that names none: Fish Audio's own protocol.
 DEFAULT_CONTEXT = ""
-# A client that goes on sending to a context that is not open is told so once, for so many contexts.
+# A client that goes on sending text to a context that is not open is told so once, for so many contexts.
 _TOLD = 64
 
 
@@ -50,7 +50,7 @@ class Session:
         self._max_contexts = max_contexts
         self._context_seconds = context_seconds
         self._utterances: dict[str, tuple[Utterance, list[Action]]] = {}
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._told: OrderedDict[str, bool] = OrderedDict()  # and whether a stop has come since
         self._tasks: list[Task] = []
 
     def tasks(self) -> list[Task]:
@@ -184,7 +184,7 @@ class Session:
         for context, (utterance, _) in list(self._utterances.items()):
             if now >= self._forgotten_at(utterance):
                 if utterance.silent:
-                    utterance.break_off(f"nothing was sent for {self._context_seconds:g} s")
+                    utterance.break_off(f"nothing was sent for {self._context_seconds:g} s", forgotten=True)
                 else:
                     utterance.touched = now  # it is still speaking
             elif utterance.due is not None and utterance.due <= now:
@@ -198,10 +198,22 @@ class Session:
         return utterance.touched + self._context_seconds
 
     def _taking(self, context: str, event: str) -> Utterance | None:
-        """The utterance if ``event`` is legal now; otherwise the client is told, once until its next start."""
+        """The utterance if ``event`` is legal now; otherwise the client is told.
+
+        Of text only once until its next start, for it comes in many pieces. The first stop behind the finish that
+        told it was answered by that: it may have been on its way.
+        """
         open_ = self._utterances.get(context)
         if open_ is None:
-            self._refuse(context, f"{event}: no utterance is open; send start first")
+            reason = f"{event}: no utterance is open; send start first"
+            told_of_stop = self._told.get(context)
+            if told_of_stop and event == "stop":
+                del self._told[context]
+            if told_of_stop is not None and event == "flush":
+                self._tasks.append(Task(context, Log(reason)))
+            self._refuse(context, reason)
+            if event == "stop":
+                self._told[context] = True
             return None
         if open_[0].stopped:
             self._tasks.append(
@@ -217,7 +229,7 @@ class Session:
             self._tell(context)
 
     def _tell(self, context: str) -> None:
-        self._told[context] = None
+        self._told[context] = False
         while len(self._told) > _TOLD:
             self._told.popitem(last=False)
 

@@ -107,16 +107,22 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The utterance is over; ``error`` says why it ended badly, ``cause`` what the engine raised, if it did."""
+    """The utterance is over; ``error`` says why it ended badly, ``cause`` what the engine raised, if it did.
+
+    ``forgotten`` says that the client did nothing with it for too long.
+    """
 
     error: str | None = None
     cause: EngineError | None = None
+    forgotten: bool = False
 
 
 Action = Open | Say | EndSpeech | Drain | Cancel | Played | Log | Flushed | Cancelled | Finished
 
 # A line that waits in the engine counts as this many seconds of speech ahead: whole sentences, please.
 QUEUED_AHEAD = max(pace.relaxed for pace in PACES.values())
+# So many words that were heard, by the clock, are kept: a listener may report that he is not so far.
+_KEPT_WORDS = 1000
 # Of a word that is being spoken, this share must have been heard for it to count as heard.
 HEARD_SHARE = 0.5
 
@@ -160,9 +166,10 @@ class Utterance:
         self._chunk_offset = 0.0
         self._flushes: deque[int] = deque()  # positions in the text up to which it was flushed
         self._pushed = 0  # characters of text that have come in
+        self._heard: deque[SpokenWord] = deque()  # by now, by the clock: the last ones
+        self._long_heard: SpokenWord | None = None  # the last one before these
         self._unheard: deque[SpokenWord] = deque()
         self._latest: SpokenWord | None = None
-        self._last_heard: SpokenWord | None = None
         self._drained = True
         self._ended = False
         self.stopped = False
@@ -213,7 +220,7 @@ class Utterance:
     def cancel(self, now: float) -> None:
         """Stop speaking, and say what was heard."""
         self._hear(now)
-        word = self._last_heard
+        word = self._heard[-1] if self._heard else self._long_heard
         heard = Cancelled(self._playout.heard(now), word.end_char if word else 0, word.text if word else "")
         self._actions += [Cancel(), heard]
         self._end()
@@ -225,9 +232,9 @@ class Utterance:
         self._actions.append(Played(self._playout.ahead(now)))
         self.poll(now)
 
-    def break_off(self, reason: str, cause: EngineError | None = None) -> None:
+    def break_off(self, reason: str, cause: EngineError | None = None, *, forgotten: bool = False) -> None:
         """End the utterance with an error."""
-        self._actions += [Cancel(), Log(reason), Finished(reason, cause)]
+        self._actions += [Cancel(), Log(reason), Finished(reason, cause, forgotten)]
         self._end()
 
     def disconnect(self) -> None:
@@ -332,14 +339,20 @@ class Utterance:
         return written
 
     def _hear(self, now: float) -> None:
-        """Move the words that were heard by now."""
-        heard = self._playout.heard(now)
-        while self._unheard:
-            word = self._unheard[0]
-            if word.start + HEARD_SHARE * (word.end - word.start) > heard:
-                break
-            self._last_heard = self._unheard.popleft()
+        """Move the words that were heard by now; and back, those that were thought to have been."""
+        position = self._playout.heard(now)
+        while self._unheard and _is_heard(self._unheard[0], position):
+            self._heard.append(self._unheard.popleft())
+            if len(self._heard) > _KEPT_WORDS:
+                self._long_heard = self._heard.popleft()
+        while self._heard and not _is_heard(self._heard[-1], position):
+            self._unheard.appendleft(self._heard.pop())
 
     def _end(self) -> None:
         self.over = True
         self.due = None
+
+
+def _is_heard(word: SpokenWord, position: float) -> bool:
+    """Whether a word counts as heard by somebody who has heard so many seconds."""
+    return word.start + HEARD_SHARE * (word.end - word.start) <= position

@@ -140,10 +140,43 @@ def test_text_before_start_is_answered_and_the_next_start_is_welcome() -> None:
     assert isinstance(finished, Finished)
     assert finished.error
     session.text("more", 0.0)
-    session.flush(0.0)
     assert actions_of(session) == []  # it was told once
     session.start(REQUEST, 0.0)
     assert actions_of(session) == [Open(REQUEST)]
+
+
+def test_orders_behind_an_error_are_answered_but_one_stop_that_was_on_its_way() -> None:
+    session = started()
+    session.failed(DEFAULT_CONTEXT, EngineStopped("going down"))
+    actions_of(session)
+    session.text("more", 0.0)
+    assert actions_of(session) == []
+    session.flush(0.0)
+    (log,) = actions_of(session)
+    assert isinstance(log, Log)
+    assert "flush: no utterance is open" in log.message
+    session.stop(0.0)
+    assert actions_of(session) == []  # the finish before was its answer
+    for _ in range(2):
+        session.text("more", 0.0)
+        assert actions_of(session) == []
+        session.stop(0.0)
+        log, finished = actions_of(session)
+        assert isinstance(log, Log)
+        assert "stop: no utterance is open" in log.message
+        assert isinstance(finished, Finished)
+        assert finished.error
+    session.start(REQUEST, 1.0)
+    session.stop(1.0)
+    assert actions_of(session) == [Open(REQUEST), EndSpeech()]
+
+
+def test_the_first_stop_of_all_is_answered() -> None:
+    session = Session()
+    for _ in range(2):
+        session.stop(0.0)
+        _, finished = actions_of(session)
+        assert isinstance(finished, Finished)
 
 
 def test_a_second_start_breaks_off_the_first_utterance() -> None:
@@ -254,6 +287,30 @@ def test_what_was_really_played_counts_more_than_time() -> None:
     assert Played(pytest.approx(1.4)) in actions_of(session)  # type: ignore[arg-type]
     session.cancel(11.3)
     assert actions_of(session)[-1] == Cancelled(pytest.approx(0.6), len("One"), "One")  # type: ignore[arg-type]
+
+
+def test_who_reports_late_has_heard_the_words_of_what_he_has_heard() -> None:
+    session = started()
+    session.text("One two three four five six.", 0.0)
+    session.flush(0.0)
+    spoke(session, 1.0, 10.0, *words("One", "two"), last=False)
+    spoke(
+        session, 2.0, 11.0, *words("three", "four", "five", "six.", start=1.0)
+    )  # by the clock two were heard
+    session.played(0.6, 11.1)
+    session.cancel(11.1)
+    assert actions_of(session)[-1] == Cancelled(pytest.approx(0.6), len("One"), "One")  # type: ignore[arg-type]
+
+
+def test_and_none_if_he_has_heard_nothing() -> None:
+    session = started()
+    session.text("One two three.", 0.0)
+    session.flush(0.0)
+    spoke(session, 1.0, 10.0, *words("One", "two"), last=False)
+    spoke(session, 0.5, 11.0, *words("three.", start=1.0))
+    session.played(0.1, 11.1)
+    session.cancel(11.1)
+    assert actions_of(session)[-1] == Cancelled(pytest.approx(0.1), 0, "")  # type: ignore[arg-type]
 
 
 def test_cancel_before_the_first_sound() -> None:
@@ -422,7 +479,7 @@ def test_a_forgotten_context_times_out_and_a_speaking_one_does_not() -> None:
     assert session.due == 60.0
     session.poll(60.0)
     actions = [task.action for task in session.tasks() if task.context == "forgotten"]
-    assert actions[-1] == Finished("nothing was sent for 60 s")
+    assert actions[-1] == Finished("nothing was sent for 60 s", forgotten=True)
     assert not session.active("forgotten")
     assert session.active("speaking")
 

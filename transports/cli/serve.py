@@ -94,6 +94,13 @@ def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -
     help="Text that may wait to be spoken for one client.",
 )
 @click.option(
+    "--context-timeout",
+    default=_DEFAULTS.context_seconds,
+    type=click.FloatRange(1.0),
+    metavar="SECONDS",
+    help="How long a live utterance or a feed of captions may lie idle, silent and untouched.",
+)
+@click.option(
     "--grace",
     default=_DEFAULTS.grace_seconds,
     type=click.FloatRange(0.0),
@@ -204,6 +211,7 @@ def serve(
     max_ahead: float,
     max_message_mib: int,
     max_text: int,
+    context_timeout: float,
     grace: float,
     notice: float,
     voice_alias: dict[str, str],
@@ -245,6 +253,7 @@ def serve(
         engine=EngineConfig(max_streams=max_streams, max_ahead=max_ahead, processes=workers.config),
         max_message_bytes=max_message_mib * _MIB,
         max_text=max_text,
+        context_seconds=context_timeout,
         grace_seconds=grace,
         notice_seconds=notice,
         voice_aliases={**_DEFAULTS.voice_aliases, **voice_alias},

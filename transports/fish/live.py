@@ -356,7 +356,8 @@ class _Connection:
                     if isinstance(event, Audio) and message["event"] == "audio":
                         event.sent()
                 if isinstance(event, Finished) and self._hopeless(event, context):
-                    await self._socket.close(1011, "the engine failed")
+                    reason = "nothing was sent for too long" if event.forgotten else "the engine failed"
+                    await self._socket.close(1011, reason)
                     return
         except (WebSocketDisconnect, RuntimeError):
             if self._socket.client_state is WebSocketState.CONNECTED is self._socket.application_state:
@@ -371,7 +372,7 @@ class _Connection:
         socket on which nothing is open; but who names contexts, or has others open, knows what a finish means.
         """
         match finished.cause:
-            case None | UnknownVoice() | UnusableVoice():  # the client's doing
+            case None | UnknownVoice() | UnusableVoice() if not finished.forgotten:  # the client's doing
                 return False
             case EngineStopped():
                 return True

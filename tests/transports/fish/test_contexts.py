@@ -110,6 +110,31 @@ async def test_the_only_utterance_of_a_socket_takes_it_along(toned: Running) -> 
         assert closed.value.rcvd.code == 1011
 
 
+@pytest.fixture(scope="module")
+def forgetful() -> Iterator[Running]:
+    yield from run_server(Settings(port=0, context_seconds=0.2), ToneModel)
+
+
+async def test_who_lies_idle_with_his_only_utterance_is_hung_up_on(forgetful: Running) -> None:
+    async with LiveClient(forgetful.live) as client:
+        await client.start(format="pcm")
+        assert await client.finish() == "error"
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.event()
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1011, "nothing was sent for too long")
+
+
+async def test_who_names_contexts_keeps_his_socket(forgetful: Running) -> None:
+    async with LiveClient(forgetful.live) as client:
+        await client.send("start", request=PCM, context="idle")
+        assert await client.finish() == "error"
+        await client.send("start", request=PCM, context="next")
+        await client.send("text", text="hello", context="next")
+        await client.send("stop", context="next")
+        assert await client.finish() == "stop"
+
+
 @pytest.mark.parametrize("context", ["", 5, "x" * 101, ["a"]])
 async def test_a_context_that_is_no_name(server: Running, context: Any) -> None:
     async with LiveClient(server.live) as client:
