@@ -12,20 +12,21 @@ def _words(*languages: str) -> frozenset[str]:
 
 
 TITLES = _words(
-    "mr mrs ms dr prof st mt rev hon gen col capt lt sgt cmdr gov sen rep pres",  # English
+    "mr mrs ms dr prof st ft mt rev hon gen col maj capt lt sgt pvt cmdr adm gov sen rep pres messrs",  # English
     "hr fr dipl ing",  # German
-    "sra srta dra sres ud uds dña",  # Spanish and Portuguese, with "sr" below
-    "sr exmo exma mme mlle mgr",
-    "тов гр акад ул пл пр им",  # Russian
-    "डॉ प्रो श्री",  # Hindi
+    "sra srta dra sres ud uds dña lic arq eng av",  # Spanish and Portuguese, with "sr" below
+    "sr exmo exma mme mlle mgr pr bd",
+    "тов гр акад проф доц ул пл пр им",  # Russian
+    "डॉ प्रो श्री पं",  # Hindi
+    "ดร ผศ รศ นพ",  # Thai
     "د أ م",  # Arabic
 )
 """They bind to the name that follows."""
 
 BINDING = _words(
-    "e.g i.e cf vs viz resp",
-    "z.b d.h u.a vgl bzw bspw evtl ggf inkl exkl sog zzgl geb i.d.r",
-    "p.ej p.ex pág págs núm env",
+    "e.g i.e cf vs viz resp ph",
+    "z.b d.h u.a vgl bzw bspw evtl ggf inkl exkl sog zzgl geb i.d.r med phil rer jur habil",
+    "p.ej p.ex pág págs núm env ee",
     "т.е т.к т.н напр",
 )
 """They bind to whatever follows."""
@@ -33,16 +34,17 @@ BINDING = _words(
 TRAILING = _words(
     "etc al inc ltd corp co dept univ assn bros ave blvd rd jr eds a.m p.m u.s u.k u.n ph.d",
     "usw usf str std jh mio mrd",
-    "ltda cía",
+    "ltda cía ee.uu jj.oo ff.aa rr.hh",
     "гг руб коп тыс млн млрд др",
+    "ई.पू กทม",
 )
 """They end something, and may end the sentence with it."""
 
 BEFORE_NUMBERS = _words(
-    "no nos vol fig figs pp p ch chap sec art approx tel ext min max ca est",
+    "no nos vol fig figs eq tab apt pp p ch chap sec art approx tel ext min max ca est rs ft lb lbs",
     "nr abs kap bd abb",
     "n núm pág aprox",
-    "стр рис гл п д кв см ст",
+    "стр рис гл п д кв см ст ок",
 )
 """Abbreviations before a number; before anything else they are words like others."""
 
@@ -85,7 +87,7 @@ UNITS = _words(
 UNIT_SIGNS = frozenset("%‰°€$£¥₹₽₩฿′″")
 
 BEFORE_ORDINALS = _words(
-    "am der den dem des im vom zum zur beim das seit ab bis jeder jeden ihr ihren sein seinen"
+    "am der die das den dem des im vom zum zur beim das seit ab bis jeder jeden ihr ihren sein seinen"
 )
 """After one of these, a number with a full stop is the ordinal of German and its like: "am 5. Mai"."""
 

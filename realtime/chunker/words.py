@@ -49,6 +49,9 @@ _NEXT_WORD = re.compile(rf"\S{{1,{LONGEST_WORD}}}")
 _BULLET = re.compile(r"[-–—*•#>+]{1,6}|\(?\d{1,3}[.)]")
 _NUMBER = re.compile(r"\D{0,3}\d[\d.,:/]*(?:st|nd|rd|th|er|[ºª])?")
 _INITIALS = re.compile(r"[^\W\d_](?:\.[^\W\d_])+")
+_DAY = re.compile(r"\d{1,2}(?:st|nd|rd|th)?,")
+_YEAR = re.compile(r"\d{4}(?!\d)")
+_ROMAN = re.compile(r"[IVXL]+")
 _THOUSANDS = re.compile(r"\d{3}(?!\d)")
 _AROUND = "\"'“‘„«(¿¡*_`[.,;:!?)]”’»"
 # Thai, Lao, Khmer and Myanmar: scripts that put spaces between clauses, not between words.
@@ -66,7 +69,8 @@ def grade(word: str, before: str, text: str, index: int, stop: int, *, final: bo
     # A closing sign that a space sets off goes with the word before it.
     core = word.rstrip(CLOSERS) or (word if word in OPENS_ALONE else before.rstrip(CLOSERS))
     last = core[-1:]
-    if core and text[index] != "\n" and (last in CLAUSE_ENDS or core in DASHES):
+    day = _DAY.fullmatch(core) and before.rstrip(".").lower() in MONTHS
+    if core and text[index] != "\n" and (last in CLAUSE_ENDS or core in DASHES) and not day:
         return Boundary.CLAUSE
     space = _SPACE.match(text, index, stop)
     assert space is not None
@@ -87,6 +91,10 @@ def grade(word: str, before: str, text: str, index: int, stop: int, *, final: bo
             return Boundary.INSIDE if complete else None
     if not core:
         return Boundary.WORD
+    if day:  # "May 5, 2024"
+        if following.isdecimal() and not complete:
+            return None
+        return Boundary.INSIDE if _YEAR.match(following) else Boundary.CLAUSE
     if last in SENTENCE_ENDS:
         if core != word and following[:1].islower():
             return Boundary.CLAUSE  # "Stop!" he said
@@ -162,7 +170,9 @@ def _grade_full_stop(core: str, before: str, following: str, *, complete: bool) 
     written = core.rstrip(".").lstrip(_AROUND)
     bare = written.lower()
     number = following[:1].isdigit()
-    starts = following[:1].isupper() and following.lower().rstrip(",:;!?…") in STARTERS
+    # "Est", but not "EST".
+    written_so = following[:1].isupper() and (len(following) == 1 or not following.isupper())
+    starts = written_so and following.lower().rstrip(",:;!?…") in STARTERS
     # A name of one letter has a capital and a small form; a word of one syllable of Korean has not.
     initial = len(bare) == 1 and bare.isalpha() and bare != bare.upper()
     if (bare in BEFORE_NUMBERS and number) or bare in BINDING:
@@ -186,9 +196,15 @@ def _grade_full_stop(core: str, before: str, following: str, *, complete: bool) 
         if not complete:
             return None
         return Boundary.SENTENCE if starts or not following else Boundary.CLINGING
+    if _ROMAN.fullmatch(written) and before[:1].isupper():  # "Friedrich II."
+        if not complete:
+            return None
+        return Boundary.CLINGING if following and not starts else Boundary.SENTENCE
     if bare.isdigit() and len(bare) <= 2:
         if not complete:
             return None
+        if following and (before.endswith(":") or (before.endswith((",", ";")) and not starts)):
+            return Boundary.INSIDE  # a list within a line
         if following.lower().strip(_AROUND) in MONTHS:
             return Boundary.INSIDE
         if continues or (before.lower() in BEFORE_ORDINALS and following and not starts):

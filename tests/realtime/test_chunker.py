@@ -90,6 +90,28 @@ WHOLE = [
     "O {Sr. Silva} e a {Sra. Costa} falam.",
     "Voici {M. Dupont} et {Mme Durand} ensemble.",
     "आज {डॉ. शर्मा} आए।",
+    "{EE. UU.} es grande.",
+    "La {Av. Libertad} es larga.",
+    "El {Lic. Gómez} vino.",
+    "O {Eng. Costa} veio.",
+    "Le {Pr. Martin} parle.",
+    "Au {bd. Voltaire} il pleut.",
+    "L'an 5 {av. J.-C.} il y avait.",
+    "Die {3. Etage} ist leer.",
+    "Hier kommt {Dr. med. Müller} heute.",
+    "Это {проф. Иванов} говорит.",
+    "Было {ок. 5} км пути.",
+    "यह {पं. नेहरू} थे।",
+    "พบ {ดร. สมชาย} ที่นี่",
+    "It costs {Rs. 500} now.",
+    "He is {5 ft. 3} in the morning.",
+    "A {Ph. D. is} long.",
+    "In {Ft. Worth} it rains.",
+    "Then {Adm. Nelson} and {Maj. Tom} won.",
+    "See {Eq. 5} there.",
+    "On {Feb. 2nd, 2024} it was.",
+    "On {May 5, 2024} it was.",
+    "Take these: {1. First} item, {2. Second} item.",
     # set-off punctuation, quotations and brackets
     "{Bonjour !} Ça va ?",
     "Il a dit {« Oui, je vais bien. »} hier.",
@@ -144,6 +166,11 @@ def test_nor_where_the_text_must_be_cut(text: str, ahead: float) -> None:
     for words in range(0, 40, 2):
         marked = "so " * words + text
         check_whole(marked, texts(spoken(pieces(bare(marked), 4), ahead, chunk_length=80)))
+
+
+@pytest.mark.parametrize("text", ["At 2 p.m. EST we go.", "Das war Friedrich II. König von dort."])
+def test_nor_is_there_taken_for_a_sentence_s_end_what_is_none(text: str) -> None:
+    assert texts(spoken([text], RELAXED, least=1)) == [text]
 
 
 def random_pieces(text: str, rng: random.Random) -> list[str]:
