@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import orjson
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from engine.origin import trace_headers
 from realtime.mind.base import Message, MindError, TextDelta, Thought, Tool, ToolCall
@@ -18,6 +18,7 @@ _CONNECT_SECONDS = 5.0
 _SHOWN = 300  # characters of what the other server says of an error
 _MAX_LINE = 1 << 20  # bytes of one event; a token takes some hundred
 _MAX_CALLS = 32
+_DONE = b"[DONE]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class Chat:
         }
         if tools:
             asked["tools"] = [_tool(tool) for tool in tools]
-        thinking, calls, finish, wrote = ThinkingFilter(), _Calls(), None, False
+        thinking, calls, finish = ThinkingFilter(), _Calls(), None
+        wrote = streamed = False
         try:
             async with self._client.stream(
                 "POST", "chat/completions", json=asked, headers=trace_headers()
@@ -72,15 +74,23 @@ class Chat:
                     raise self._error(f"answered {response.status_code}", said)
                 async with aclosing(_events(response)) as events:
                     async for data in events:
-                        chunk = self._chunk(data)
-                        for choice in chunk.choices:
+                        if data == _DONE:
+                            finish = finish or "stop"  # some servers say nothing else of the end
+                            break
+                        for choice in self._chunk(data).choices or []:
                             if choice.index:
                                 continue  # of several replies, one is spoken
-                            if text := thinking.push(choice.delta.content or ""):
+                            finish = choice.finish_reason or finish
+                            piece = choice.delta
+                            if piece is None and choice.message is not None and not streamed:
+                                piece, finish = choice.message, finish or "stop"
+                            if piece is None:
+                                continue
+                            streamed = True
+                            if text := thinking.push(piece.text):
                                 wrote = True
                                 yield TextDelta(text)
-                            calls.add(choice.delta.tool_calls or [])
-                            finish = choice.finish_reason or finish
+                            calls.add(piece.tool_calls or [])
         except httpx.TimeoutException as error:
             raise self._error(f"did not answer in time ({type(error).__name__})") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -128,24 +138,39 @@ class _Function(BaseModel):
 
 
 class _CallDelta(BaseModel):
-    index: int = 0
+    index: int | None = None
     id: str | None = None
     function: _Function | None = None
 
 
+class _Part(BaseModel):
+    type: str | None = None
+    text: str | None = None
+
+
 class _Delta(BaseModel):
-    content: str | None = None
+    content: str | list[_Part] | None = None
     tool_calls: list[_CallDelta] | None = None
+
+    @property
+    def text(self) -> str:
+        """What may be spoken: of the parts that it may come in, some are thoughts."""
+        if isinstance(self.content, list):
+            return "".join(part.text or "" for part in self.content if part.type == "text")
+        return self.content or ""
 
 
 class _Choice(BaseModel):
-    index: int = 0
-    delta: _Delta = Field(default_factory=_Delta)
+    """Of a reply: ``delta`` is its next piece; ``message`` is all of it, from a server that does not stream."""
+
+    index: int | None = None
+    delta: _Delta | None = None
+    message: _Delta | None = None
     finish_reason: str | None = None
 
 
 class _Chunk(BaseModel):
-    choices: list[_Choice] = Field(default_factory=list)
+    choices: list[_Choice] | None = None
     error: Any = None
 
 
@@ -161,21 +186,44 @@ class _BadArguments(Exception):
     pass
 
 
+@dataclass(slots=True)
+class _Call:
+    id: str = ""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+
 class _Calls:
-    """Calls of tools, each of which comes in pieces that name its number."""
+    """Calls of tools, each of which comes in pieces that name its number.
+
+    Some servers leave the number out, or give the same one to all calls of a reply: then a piece with a name and
+    another id begins another call. An id alone does not: other servers invent one for each piece.
+    """
 
     def __init__(self) -> None:
-        self._calls: dict[int, tuple[str, str, list[str]]] = {}
+        self._calls: list[_Call] = []
+        self._numbered: dict[int, _Call] = {}
 
     def add(self, deltas: Sequence[_CallDelta]) -> None:
         for delta in deltas:
-            id_, name, arguments = self._calls.get(delta.index, ("", "", []))
-            if delta.function is not None:
-                name = name or delta.function.name or ""
-                arguments.append(delta.function.arguments or "")
-            self._calls[delta.index] = id_ or delta.id or "", name, arguments
-            if len(self._calls) > _MAX_CALLS:
+            function = delta.function or _Function()
+            call = self._begun(delta.index, delta.id, function.name)
+            call.id = call.id or delta.id or ""
+            call.name = call.name or function.name or ""
+            call.arguments.append(function.arguments or "")
+
+    def _begun(self, index: int | None, id_: str | None, name: str | None) -> _Call:
+        """The call that a piece belongs to."""
+        last = self._calls[-1] if self._calls else None
+        call = last if index is None else self._numbered.get(index)
+        another = call and call.name and name and (id_ != call.id if id_ else index is None)
+        if call is None or another:
+            if len(self._calls) == _MAX_CALLS:
                 raise _TooManyCalls(f"calls more than {_MAX_CALLS} tools at once")
+            self._calls.append(call := _Call())
+            if index is not None:
+                self._numbered[index] = call
+        return call
 
     def all(self, known: set[str]) -> list[ToolCall]:
         """Those that name a tool, in order. Raises :class:`_BadArguments`.
@@ -184,11 +232,12 @@ class _Calls:
         id that is ``known`` already becomes another.
         """
         found: dict[str, ToolCall] = {}
-        for _, (id_, name, arguments) in sorted(self._calls.items()):
-            if name:
+        for call in self._calls:
+            if call.name:
+                id_ = call.id
                 if not id_ or id_ in known or id_ in found:
                     id_ = f"call_{token_hex(12)}"
-                found[id_] = ToolCall(id_, name, _arguments(name, "".join(arguments)))
+                found[id_] = ToolCall(id_, call.name, _arguments(call.name, "".join(call.arguments)))
         return list(found.values())
 
 
@@ -209,19 +258,29 @@ def _arguments(name: str, text: str) -> str:
 
 
 async def _events(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """The data of server-sent events, up to ``[DONE]``. Of the format we need no more than its data lines."""
+    """The data of server-sent events, up to ``[DONE]``. Of the format we need no more than its data lines.
+
+    The body of a server that does not stream is a JSON object, and one event.
+    """
     rest = b""
     async for piece in response.aiter_bytes():
-        *lines, rest = (rest + piece).split(b"\n")
+        rest += piece
+        lines: list[bytes] = []
+        if not _is_object(rest):
+            *lines, rest = rest.split(b"\n")
         if len(rest) > _MAX_LINE:
             raise _TooLong(f"sent an event of more than {_MAX_LINE} bytes")
         for line in lines:
             if data := _data(line):
-                if data == b"[DONE]":
-                    return
                 yield data
-    if (data := _data(rest)) and data != b"[DONE]":
+                if data == _DONE:
+                    return
+    if data := rest if _is_object(rest) else _data(rest):
         yield data
+
+
+def _is_object(text: bytes) -> bool:
+    return text.lstrip().startswith(b"{")
 
 
 def _data(line: bytes) -> bytes:

@@ -1,12 +1,13 @@
 """A mind at an OpenAI-compatible endpoint, over real HTTP."""
 
 import asyncio
+import json
 import socket
 from collections.abc import Sequence
 from contextlib import aclosing
 
 import pytest
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from realtime.mind import Chat, ChatConfig, Message, MindError, TextDelta, Thought, Tool, ToolCall
 from tests.chat_stub import Script, Step, chat_stub
@@ -139,6 +140,91 @@ async def test_of_several_replies_the_first_is_spoken() -> None:
     assert thoughts == [TextDelta("Yes"), TextDelta(" please")]
 
 
+def event(choices: object, **fields: object) -> bytes:
+    return b"data: " + json.dumps({"choices": choices, **fields}).encode() + b"\n\n"
+
+
+WELL, STOP, DONE = (
+    event([{"delta": {"content": "Well."}}]),
+    event([{"delta": {}, "finish_reason": "stop"}]),
+    b"data: [DONE]\n\n",
+)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        [WELL, DONE],
+        [WELL, event([{"index": None, "delta": None, "finish_reason": "stop"}])],
+        [WELL, STOP, event(None, usage={"total_tokens": 3}), DONE],
+        [WELL, event([{"message": {"content": "Well."}, "finish_reason": "stop"}]), DONE],
+        [b"data: [DO", b"NE]\n"],
+    ],
+    ids=["done is the end", "null for no delta", "null for no choices", "all of it once more", "nothing"],
+)
+async def test_an_end_is_an_end_however_it_is_worded(stream: list[Step]) -> None:
+    thoughts, _ = await replied(saying(*stream))
+    assert thoughts == [TextDelta("Well.")] * (stream[0] is WELL)
+
+
+async def test_content_may_come_in_parts_of_which_text_is_spoken() -> None:
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
+        {"type": "text", "text": "All "},
+        {"type": "text", "text": "right."},
+    ]
+    thoughts, _ = await replied(saying({"content": parts}, " Yes."))
+    assert thoughts == [TextDelta("All right."), TextDelta(" Yes.")]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+async def test_a_server_that_does_not_stream_is_understood_too(indent: int | None) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    message = {"role": "assistant", "content": "<think>Hm.</think>\n\nLet me look.", "tool_calls": [call]}
+    body = {"object": "chat.completion", "choices": [{"index": 0, "message": message}]}
+    whole = json.dumps(body, indent=indent)
+    thoughts, _ = await replied(lambda _: Response(f"\n{whole}\n", media_type="application/json"))
+    assert thoughts == [TextDelta("Let me look."), ToolCall("c", "look", "{}")]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [("a", "look", '{"n":1}'), ("b", "look", '{"n":2}')],
+        [("a", "look", '{"n":'), (None, None, "1}"), ("b", "look", '{"n"'), (None, None, ":2}")],
+        [("a", None, None), (None, "look", '{"n":1}'), ("b", "look", '{"n":2}')],
+        [("a", "look", '{"n":'), ("a", "look", "1}"), ("b", "look", '{"n":2}')],
+    ],
+)
+@pytest.mark.parametrize("index", [{}, {"index": None}, {"index": 0}])
+async def test_calls_that_do_not_say_which_they_are_stay_apart(
+    pieces: list[tuple[str | None, str | None, str | None]], index: dict[str, int | None]
+) -> None:
+    deltas = [
+        {"tool_calls": [{**index, "id": id_, "function": {"name": name, "arguments": arguments}}]}
+        for id_, name, arguments in pieces
+    ]
+    thoughts, _ = await replied(saying(*deltas))
+    assert thoughts == [ToolCall("a", "look", '{"n":1}'), ToolCall("b", "look", '{"n":2}')]
+
+
+async def test_calls_with_neither_number_nor_id_stay_apart() -> None:
+    calls = [{"function": {"name": name, "arguments": "{}"}} for name in ("look", "look", "listen")]
+    thoughts, _ = await replied(saying({"tool_calls": calls}))
+    named = [thought for thought in thoughts if isinstance(thought, ToolCall)]
+    assert [call.name for call in named] == ["look", "look", "listen"]
+    assert len({call.id for call in named}) == 3
+
+
+async def test_an_id_that_is_another_in_each_piece_makes_no_other_call() -> None:
+    pieces = [
+        {"index": 0, "id": f"random-{n}", "function": {"name": None if n else "look", "arguments": arguments}}
+        for n, arguments in enumerate(['{"n"', ":1", "}"])
+    ]
+    thoughts, _ = await replied(saying(*({"tool_calls": [piece]} for piece in pieces)))
+    assert thoughts == [ToolCall("random-0", "look", '{"n":1}')]
+
+
 async def test_calls_and_results_are_part_of_the_history() -> None:
     history = [
         Message("user", "How warm is it?"),
@@ -174,6 +260,9 @@ async def test_what_a_model_thinks_is_not_told() -> None:
         (saying(b'data: {"choices": [{"delta": {"content": "Half"}}]}\n\n'), "broke off"),
         (saying(b'data: {"error": {"message": "overloaded"}}\n\n'), "failed: .*overloaded"),
         (saying(b"data: {nonsense\n\n"), "no part of a reply: {nonsense"),
+        (lambda _: JSONResponse({"error": {"message": "overloaded"}}), "failed: .*overloaded"),
+        (lambda _: PlainTextResponse('{"choices": [{"message"'), "no part of a reply: "),
+        (lambda _: PlainTextResponse('{"a": "' + "x" * 2_000_000), "more than 1048576 bytes"),
         (saying(b'data: {"choices": [{"finish_reason": "content_filter"}]}\n\n'), "content_filter"),
         (
             saying(
