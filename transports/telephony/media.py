@@ -23,7 +23,8 @@ MAX_MEDIA_BYTES: Final = RATE
 MAX_PARAMETERS: Final = 64
 MAX_TEXT: Final = 1_000
 
-# How many messages of audio may overtake one before it is given up; bytes of lost ones that are filled up.
+# How many messages of audio may overtake one before it is given up, and how many may come too late in a row until
+# that is another count; bytes of lost ones that are filled up.
 _REORDERED = 4
 _MOST_FILLED = RATE
 _SILENCE: dict[Law, bytes] = {"mulaw": b"\xff", "alaw": b"\xd5"}
@@ -181,20 +182,31 @@ class MediaStream(ABC):
 
 
 class _InOrder:
-    """Pieces of audio by their number, in their order. What is lost becomes silence, so that time goes on."""
+    """Pieces of audio by their number, in their order. What is lost becomes silence, so that time goes on.
+
+    A piece that comes too late is left out. Where nothing else comes, another count has begun, and is followed.
+    """
 
     def __init__(self) -> None:
         self._next: int | None = None
         self._early: dict[int, bytes] = {}
+        self._late: dict[int, bytes] = {}  # those since the last that was not
 
     def push(self, number: int, data: bytes, law: Law) -> list[bytes]:
         """What can be given on now."""
         if self._next is None:
             self._next = number
+        pieces: list[bytes] = []
         if number < self._next:
-            return []
-        self._early.setdefault(number, data)
-        pieces = []
+            self._late.setdefault(number, data)
+            if len(self._late) <= _REORDERED:
+                return []
+            pieces += (self._early[at] for at in sorted(self._early))
+            self._early, self._next = self._late, min(self._late)
+            self._late = {}
+        else:
+            self._late.clear()
+            self._early.setdefault(number, data)
         while self._early:
             if self._next not in self._early:
                 if len(self._early) <= _REORDERED:

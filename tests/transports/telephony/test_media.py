@@ -131,6 +131,31 @@ def test_long_messages_that_leap_become_no_more_than_a_second_longer(provider: s
         assert sum(map(len, pieces)) <= 2 * 8000
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_count_that_begins_anew_is_followed_and_nothing_is_lost(provider: str) -> None:
+    stream = begun(provider)
+    for chunk in range(1, 100):
+        media(stream, chunk, b"a" * 160)
+    assert media(stream, 101, b"b" * 160) == []  # it waits for what does not come any more
+    events = [event for n in range(1, 200) for event in media(stream, n, bytes([n]) * 160)]
+    assert events == [Media(b"b" * 160), *(Media(bytes([n]) * 160) for n in range(1, 200))]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_absurd_number_does_not_make_deaf_to_what_follows(provider: str) -> None:
+    stream = begun(provider)
+    media(stream, 10**15, b"a" * 160)
+    events = [event for n in (1, 3, 2, *range(4, 20)) for event in media(stream, n, bytes([n]))]
+    assert events == [Media(bytes([n])) for n in range(1, 20)]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_copies_of_what_was_heard_are_no_other_count(provider: str) -> None:
+    stream = begun(provider)
+    events = [event for n in range(1, 30) for _ in range(8) for event in media(stream, n, bytes([n]))]
+    assert events == [Media(bytes([n])) for n in range(1, 30)]
+
+
 @settings(deadline=None)
 @given(st.permutations(range(5)))
 def test_neighbours_in_any_order_are_put_in_theirs(order: list[int]) -> None:
