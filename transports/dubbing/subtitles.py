@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from webvtt import WebVTT
 from webvtt.errors import MalformedCaptionError, MalformedFileError
-from webvtt.models import Caption as Cue
 
 from realtime.dubbing import Caption
+from transports.dubbing.srt import Cue, read_cues
 
 MAX_BYTES = 5_000_000
 MAX_CAPTIONS = 20_000
@@ -17,6 +17,9 @@ MAX_TEXT = 2_000
 """Characters of one caption: two minutes of speech."""
 
 FORMATS = {".srt": "srt", ".vtt": "vtt"}
+
+_LEFT_OUT = "captions left out because they have no text or cannot be read"
+_MOST_LINES = 10  # are named
 
 # What is in a cue beside its text: WebVTT's tags and times, the HTML that SRT borrows, and SubStation Alpha's.
 _VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]*)>", re.IGNORECASE)
@@ -51,29 +54,45 @@ def read_subtitles(data: bytes, form: str) -> Subtitles:
     if len(data) > MAX_BYTES:
         raise BadSubtitles(f"the file has {len(data)} bytes; expected at most {MAX_BYTES}")
     text = _decoded(data)
-    try:
-        cues = WebVTT.from_buffer(text.splitlines(), format=form).captions
-    except (MalformedFileError, MalformedCaptionError) as error:
-        wanted = "a number, a line with --> and a text" if form == "srt" else "WEBVTT in its first line"
-        raise BadSubtitles(f"this is no {form.upper()} file: {error}; expected {wanted}") from None
+    cues, left_out = _srt(text) if form == "srt" else _vtt(text)
     if len(cues) > MAX_CAPTIONS:
         raise BadSubtitles(f"the file has {len(cues)} captions; expected at most {MAX_CAPTIONS}")
     captions = [caption for number, cue in enumerate(cues, 1) for caption in _captions(number, cue)]
     if not captions:
-        raise BadSubtitles("there is no caption in the file")
-    left_out = sum("-->" in line for line in text.splitlines()) - len(cues)
-    notes = (
-        (f"captions left out because they have no text or cannot be read: {left_out}",)
-        if left_out > 0
-        else ()
-    )
-    return Subtitles(tuple(captions), notes)
+        raise BadSubtitles("; ".join(("there is no caption in the file", *left_out)))
+    return Subtitles(tuple(captions), left_out)
+
+
+def _srt(text: str) -> tuple[list[Cue], tuple[str, ...]]:
+    """The cues of a file, and a note on what is left out."""
+    cues, lines = read_cues(text)
+    if not cues and not lines:
+        raise BadSubtitles(
+            "this is no SRT file: it has no times; expected a number, a line with --> and a text, as in "
+            "1, 00:00:01,000 --> 00:00:02,500, Hello"
+        )
+    if not lines:
+        return cues, ()
+    named = ", ".join(map(str, lines[:_MOST_LINES])) + (", ..." if len(lines) > _MOST_LINES else "")
+    return cues, (f"{_LEFT_OUT}: {len(lines)} ({'line' if len(lines) == 1 else 'lines'} {named})",)
+
+
+def _vtt(text: str) -> tuple[list[Cue], tuple[str, ...]]:
+    """The cues of a file, and a note on what is left out."""
+    lines = text.lstrip("\n\r ").splitlines()
+    try:
+        found = WebVTT.from_buffer(lines, format="vtt").captions
+    except (MalformedFileError, MalformedCaptionError) as error:
+        raise BadSubtitles(f"this is no VTT file: {error}; expected WEBVTT in its first line") from None
+    cues = [Cue(_seconds(cue.start), _seconds(cue.end), (cue.start, cue.end), cue.raw_text) for cue in found]
+    left_out = sum("-->" in line for line in lines) - len(cues)
+    return cues, (f"{_LEFT_OUT}: {left_out}",) if left_out > 0 else ()
 
 
 def _decoded(data: bytes) -> str:
     encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
-        return data.decode(encoding).lstrip("\n\r ")
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
         raise BadSubtitles(
             f"the file is not {encoding.removesuffix('-sig').upper()} text, from byte {error.start} on; "
@@ -83,18 +102,19 @@ def _decoded(data: bytes) -> str:
 
 def _captions(number: int, cue: Cue) -> list[Caption]:
     """The captions of a cue: one for each who speaks in it, one after the other."""
-    start, end = _seconds(cue.start), _seconds(cue.end)
+    start, end = cue.start, cue.end
+    where = f"caption {number}" if cue.line is None else f"line {cue.line}, caption {number}"
     if end < start:
-        raise BadSubtitles(f"caption {number}: it ends at {cue.end}, before its start at {cue.start}")
+        raise BadSubtitles(f"{where}: it ends at {cue.times[1]}, before its start at {cue.times[0]}")
     if end > MAX_SECONDS:
-        raise BadSubtitles(f"caption {number}: it ends at {cue.end}; expected at most 24 hours")
-    before, *rest = _VOICE.split(cue.raw_text)
+        raise BadSubtitles(f"{where}: it ends at {cue.times[1]}; expected at most 24 hours")
+    before, *rest = _VOICE.split(cue.text)
     spans = zip(rest[::2], rest[1::2], strict=True)
     pieces = [("", before), *((html.unescape(name).strip(), text) for name, text in spans)]
     said = [(name, text) for name, piece in pieces if (text := _plain(piece))]
     length = sum(len(text) for _, text in said)
     if length > MAX_TEXT:
-        raise BadSubtitles(f"caption {number}: it has {length} characters; expected at most {MAX_TEXT}")
+        raise BadSubtitles(f"{where}: it has {length} characters; expected at most {MAX_TEXT}")
     captions, at = [], start
     for part, (name, text) in enumerate(said, 1):
         share = (end - start) * len(text) / length

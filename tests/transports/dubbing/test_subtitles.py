@@ -52,7 +52,7 @@ def test_srt():
         Caption("2", 60.0, 3600.25, "Is 3 < 5? Yes"),
         Caption("3", 3603.0, 3603.0, "-5 degrees"),
     )
-    assert read.notes == ("captions left out because they have no text or cannot be read: 2",)
+    assert read.notes == ("captions left out because they have no text or cannot be read: 2 (lines 12, 16)",)
     assert read.speakers == ("",)
 
 
@@ -78,6 +78,71 @@ def cue(start: str, end: str, text: str = "Hello.") -> str:
     return f"1\n{start} --> {end}\n{text}\n"
 
 
+FIRST, SECOND = "00:00:01,000 --> 00:00:02,000", "00:00:03,000 --> 00:00:04,000"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"1 \n {FIRST} \n Hello. \n \n2\t\n{SECOND}\nBye.",
+        f"1\n\n{FIRST}\n\nHello.\n\n\n2\n\n{SECOND}\n\nBye.\n\n3\n\n",
+        f"1\n{FIRST}\nHello.\n\n{SECOND}\nBye.",
+        f"{FIRST}\nHello.\n{SECOND}\nBye.",
+        f"1\n{FIRST}\nHello.\n1\n{SECOND}\nBye.",
+        f"A film\n\n0\n{FIRST}\nHello.\n\n2\n{SECOND}\nBye.",
+        f"\ufeff\ufeff1\n\u200e{FIRST}\nHello.\n\n2\n{SECOND}\nBye.",
+        f"1\n{FIRST} X1:0 X2:9\n{{\\an8}}<i>Hello.</i>\n\n2\n{SECOND} align:start\n<b></b>\n\nBye.",
+    ],
+    ids=["spaces", "blank lines", "one number", "no numbers", "odd numbers", "a title", "marks", "markup"],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_a_sloppy_srt_file_is_read_by_its_times(text, newline):
+    read = read_subtitles(text.replace("\n", newline).encode(), "srt")
+    assert read.captions == (Caption("1", 1.0, 2.0, "Hello."), Caption("2", 3.0, 4.0, "Bye."))
+    assert read.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("times", "start", "end"),
+    [
+        ("00:00:01,50 --> 00:00:02,5", 1.5, 2.5),
+        ("00:00:01.050 --> 00:00:02.005", 1.05, 2.005),
+        ("0:00:01,5-->1:00:02", 1.5, 3602.0),
+        ("00:01,500 --> 01:02,5", 1.5, 62.5),
+        ("00: 00: 01, 500 -> 00: 00: 02,500", 1.5, 2.5),
+        ("00:00:01:500 -- > 00:00:02:500", 1.5, 2.5),
+        ("00:00:61,000 --> 00:01:02,000", 61.0, 62.0),
+    ],
+)
+def test_times_are_read_however_they_are_written(times, start, end):
+    (caption,) = read_subtitles(f"1\n{times}\nHello.\n".encode(), "srt").captions
+    assert (caption.start, caption.end) == (start, end)
+
+
+@pytest.mark.parametrize(
+    "text", ["A --> B is an arrow", "42", "42\nis what it is", "1984", "I see\n\nthat it is\n\n5 -> 6"]
+)
+def test_what_looks_like_a_number_or_an_arrow_may_be_text(text):
+    read = read_subtitles(f"1\n{FIRST}\n{text}\n\n2\n{SECOND}\nBye.\n".encode(), "srt")
+    assert [caption.text for caption in read.captions] == [" ".join(text.split()), "Bye."]
+    assert read.notes == ()
+    without_numbers = read_subtitles(f"{FIRST}\n{text}\n\n{SECOND}\nBye.\n".encode(), "srt")
+    assert without_numbers.captions == read.captions
+
+
+@pytest.mark.parametrize(
+    "times",
+    ["-00:00:01,000 --> 00:00:02,000", "00:00:01,000 --> soon", "soon --> 00:00:02,000", "1:2:3x --> 4"],
+)
+def test_a_caption_whose_times_cannot_be_read_is_left_out_and_its_line_named(times):
+    read = read_subtitles(f"1\n{SECOND}\nBye.\n\n2\n{times}\nLost.\n".encode(), "srt")
+    assert [caption.text for caption in read.captions] == ["Bye."]
+    (note,) = read.notes
+    assert note.endswith("cannot be read: 1 (line 6)")
+    with pytest.raises(BadSubtitles, match=r"no caption in the file; .* 12 \(lines 2, 5,.* 29, ...\)"):
+        read_subtitles(f"2\n{times}\n\n".encode() * 12, "srt")
+
+
 @pytest.mark.parametrize(
     ("data", "form", "names"),
     [
@@ -86,7 +151,7 @@ def cue(start: str, end: str, text: str = "Hello.") -> str:
         (SRT.encode(), "vtt", "WEBVTT in its first line"),
         (b"WEBVTT\n", "vtt", "no caption"),
         ("Grüß".encode("latin1") + b"\n", "srt", "not UTF-8 text, from byte 2 on"),
-        (cue("00:00:02,000", "00:00:01,000").encode(), "srt", "caption 1: it ends at 00:00:01.000, before"),
+        (cue("00:00:02,000", "00:00:01,000").encode(), "srt", "line 2, caption 1: .* 00:00:01,000, before"),
         (cue("00:00:02,000", "25:00:01,000").encode(), "srt", "caption 1: it ends at 25:00:01.000; expected"),
         (cue("00:00:02,000", "00:00:09,000", "x" * 2001).encode(), "srt", "2001 characters"),
         (b"x" * 5_000_001, "srt", "5000001 bytes"),
