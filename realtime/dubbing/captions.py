@@ -11,7 +11,8 @@ Outcome = Literal["spoken", "cut", "silent", "missed"]
 class Caption:
     """A text that is to be heard from ``start`` to ``end``, in seconds of its timeline.
 
-    Captions of one ``voice`` ("" is the usual one) never sound at the same time; those of several may.
+    Captions of one ``voice`` ("" is the usual one) never sound at the same time; those of several may, unless
+    whoever speaks them knows that they are one.
     """
 
     id: str

@@ -52,8 +52,9 @@ class Dubber:
     """Speaks captions on their timeline. To be used in an ``async with``, which ends all that is under way.
 
     ``speaker`` makes a speaker for one line. ``ask`` says how a caption is to be spoken: it may take its time,
-    and raise :class:`Unspeakable`; whatever else it raises ends the dub. Audio is made by :meth:`advance`, one
-    call after the other, on the ``encoder`` threads, level as ``volume_db`` and ``normalize_loudness`` say.
+    and raise :class:`Unspeakable`; whatever else it raises ends the dub. ``same`` is as for the planner. Audio is
+    made by :meth:`advance`, one call after the other, on the ``encoder`` threads, level as ``volume_db`` and
+    ``normalize_loudness`` say.
     """
 
     def __init__(
@@ -65,11 +66,12 @@ class Dubber:
         output: OutputFormat,
         *,
         limits: Limits | None = None,
+        same: Callable[[str], str] = str,
         offset: float = 0.0,
         volume_db: float = 0.0,
         normalize_loudness: bool = True,
     ) -> None:
-        self.planner = Planner(limits, offset=offset)
+        self.planner = Planner(limits, same=same, offset=offset)
         self._make_speaker = speaker
         self._encoder = encoder
         self._info = info

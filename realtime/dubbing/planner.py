@@ -11,7 +11,7 @@ gap.
 """
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,9 +75,10 @@ Action = Speak | Forget | Begin | Shorten | Ended | Note
 class _Line:
     """A caption on its way."""
 
-    def __init__(self, key: int, caption: Caption) -> None:
+    def __init__(self, key: int, caption: Caption, voice: str) -> None:
         self.key = key
         self.caption = caption
+        self.voice = voice  # whatever the caption calls it
         self.state: Literal["waiting", "speaking", "spoken", "begun"] = "waiting"
         self.measured: Measured | None = None if caption.text.strip() else Measured(0.0)
         self.at = self.end = 0.0  # once it has begun
@@ -112,9 +113,14 @@ class _Line:
 class Planner:
     """Plans one dub. After each call, :meth:`actions` says what to do."""
 
-    def __init__(self, limits: Limits | None = None, *, offset: float = 0.0) -> None:
-        """``offset`` is what the captions' clock says when the audio begins."""
+    def __init__(
+        self, limits: Limits | None = None, *, same: Callable[[str], str] = str, offset: float = 0.0
+    ) -> None:
+        """``same`` returns the same for the names of one voice; ``offset`` is what the captions' clock says when
+        the audio begins.
+        """
         self.limits = limits or Limits()
+        self._same = same
         self.now = 0.0
         """Seconds of audio that have been made."""
         self.offset = offset
@@ -173,7 +179,7 @@ class Planner:
                 return
             self._forget(line)
         self._keys += 1
-        line = _Line(self._keys, caption)
+        line = _Line(self._keys, caption, self._same(caption.voice))
         self._by_id[caption.id] = self._by_key[line.key] = line
         insort(self._queue, line)
 
@@ -219,8 +225,8 @@ class Planner:
         """The audio up to ``until`` is being made: decide which lines begin in it."""
         held: set[str] = set()  # voices of which a line has to wait, and so have those behind it
         for line in self._due(until):
-            if line.caption.voice not in held and not self._settle(line, until):
-                held.add(line.caption.voice)
+            if line.voice not in held and not self._settle(line, until):
+                held.add(line.voice)
         self.now = until
         for line in [line for line in self._begun if line.end <= until]:
             self._begun.remove(line)
@@ -241,7 +247,7 @@ class Planner:
                 return False
             self._miss(line, f"it was not spoken within {limits.max_drift:g} s of its start")
             return True
-        before = self._latest.get(line.caption.voice)
+        before = self._latest.get(line.voice)
         if before is not None and before.end > self.now and before.end + limits.breath > latest:
             assert before.measured is not None
             assert before.fitted is not None
@@ -270,7 +276,7 @@ class Planner:
         del self._spoken[line.key]
         line.state, line.fitted, line.offset = "begun", fitted, self.offset
         line.at, line.end = start, start + fitted.seconds
-        self._latest[line.caption.voice] = line
+        self._latest[line.voice] = line
         self._actions.append(Begin(line.key, start, fitted, line.report()))
         return True
 
@@ -291,7 +297,7 @@ class Planner:
     def _following(self, line: _Line) -> float | None:
         """When the next line of the same voice should begin."""
         for other in self._behind(line):
-            if other.caption.voice == line.caption.voice and not other.silent:
+            if other.voice == line.voice and not other.silent:
                 return self._asked(other)
         return None
 

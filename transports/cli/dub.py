@@ -160,12 +160,21 @@ async def _dub(
         async def ask(caption: Caption) -> SpeechRequest:
             return voices[caption.voice]
 
+        def same(name: str) -> str:
+            return voices[name].options.voices[0]
+
         with ThreadPoolExecutor(2, "parrotfish-encoder") as encoder:
             encoders = Encoders(encoder, encoder)
             reports: list[LineReport] = []
             length = 0.0
             async with Dubber(
-                lambda: Speaker(engine, encoders), encoder, engine.info, ask, output, limits=limits
+                lambda: Speaker(engine, encoders),
+                encoder,
+                engine.info,
+                ask,
+                output,
+                limits=limits,
+                same=same,
             ) as dubber:
                 async for made in dub_file(dubber, subtitles.captions, seconds):
                     await asyncio.to_thread(sink, made.data)

@@ -39,7 +39,7 @@ from transports.dubbing.messages import (
 )
 from transports.errors import RequestError, failure, invalid
 from transports.fields import check
-from transports.fish.casting import cast
+from transports.fish.casting import cast, meant
 from transports.fish.schema import parse_request, speech_request
 from transports.services import Services, services_of
 from transports.sockets import accept, caller_of
@@ -97,7 +97,13 @@ async def _serve(socket: WebSocket, services: Services, caller: Caller) -> None:
         )
         encoder = services.encoders.live
         async with Dubber(
-            services.speaker, encoder, services.engine.info, voices.ask, output, limits=limits
+            services.speaker,
+            encoder,
+            services.engine.info,
+            voices.ask,
+            output,
+            limits=limits,
+            same=voices.meant,
         ) as dubber:
             live = LiveDub(dubber, clock=start.clock, delay=start.delay)
             ready = {"type": "ready", "format": output.container, "sample_rate": output.sample_rate}
@@ -168,13 +174,19 @@ class _Voices:
         self._caller = caller
         self._start = start
         self._admission = admission
-        self.known: set[str] = {""}
+        self._used = {self.meant("")}
+
+    def meant(self, voice: str) -> str:
+        """The id of the voice that a caption names; "" is that of the start message."""
+        services = self._services
+        return meant(voice or self._start.voice or "", services.engine.info, services.settings.voice_aliases)
 
     def check(self, voice: str) -> None:
         """Whether another voice may be used. Raises :class:`RequestError`."""
-        if len(self.known | {voice}) > MAX_VOICES:
+        used = self._used | {self.meant(voice)}
+        if len(used) > MAX_VOICES:
             raise invalid("voice", voice, f"one of the {MAX_VOICES} that this feed has used")
-        self.known.add(voice)
+        self._used = used
 
     async def learn(self, voice: str) -> SpeechRequest:
         """How a voice speaks; "" is that of the start message. Raises what keeps it from speaking.

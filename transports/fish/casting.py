@@ -25,6 +25,11 @@ TRAINING_SECONDS = 30.0
 _POLL_SECONDS = 0.2
 
 
+def meant(name: str, info: ModelInfo, aliases: Mapping[str, str]) -> str:
+    """The id of the voice that a name stands for: its own, if it is no alias; "" is the default voice."""
+    return aliases.get(name, name) or info.default_voice
+
+
 def own_voices(wanted: Any, info: ModelInfo, aliases: Mapping[str, str]) -> Cast | None:
     """The model's own voices, one for each speaker; None if others are wanted. An alias may name them.
 
@@ -38,7 +43,7 @@ def own_voices(wanted: Any, info: ModelInfo, aliases: Mapping[str, str]) -> Cast
         return Cast((info.default_voice, *others))
     voices = []
     for name in wanted if isinstance(wanted, list) else [wanted]:
-        voice = (aliases.get(name, name) or info.default_voice) if isinstance(name, str) else None
+        voice = meant(name, info, aliases) if isinstance(name, str) else None
         if voice not in info.voice_ids:
             return None
         voices.append(voice)
@@ -60,7 +65,7 @@ async def cast(services: Services, caller: Caller, request: TTSRequest) -> Cast:
     wanted = request.reference_id
     voices, learned = [], False
     for name in wanted if isinstance(wanted, list) else [wanted or ""]:
-        voice = aliases.get(name, name) or info.default_voice
+        voice = meant(name, info, aliases)
         if voice not in info.voice_ids:
             voice, learned = await _from_library(services, caller, name, voice), True
         voices.append(voice)

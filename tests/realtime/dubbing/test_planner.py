@@ -345,6 +345,17 @@ def test_the_captions_clock_can_be_moved():
     assert [report.drift for report in stage.reports] == [0, 0]
 
 
+def test_a_voice_of_two_names_speaks_one_line_after_the_other():
+    names = {"": "heart", "narrator": "heart", "otto": "otto"}
+    stage = Stage({"x": line(1.0)}, Planner(same=names.__getitem__))
+    for n, name in enumerate(names):
+        stage.planner.put(Caption(str(n), 1, 2, "x", name))
+    usual, narrator, otto = sorted(stage.run(), key=lambda report: report.caption.id)
+    assert (usual.start, otto.start) == (1, 1)
+    assert narrator.start == pytest.approx(usual.end + LIMITS.breath)
+    assert [report.caption.voice for report in (usual, narrator, otto)] == list(names)
+
+
 def test_no_more_is_spoken_ahead_than_may_be():
     limits = Limits(at_once=2, ahead=3, speak_ahead=50)
     stage = Stage({"x": line(1.0)}, Planner(limits), latency=1.0)

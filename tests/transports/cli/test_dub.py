@@ -88,6 +88,32 @@ def test_each_who_speaks_has_a_voice(tmp_path):
     assert pitch(cast[1]) == pytest.approx(pitch(plain[1]), rel=0.05)
 
 
+OVERLAPPING = """WEBVTT
+
+00:00.500 --> 00:02.000
+<v Anna>Good morning.
+
+00:00.500 --> 00:02.000
+Good evening.
+
+00:00.500 --> 00:02.000
+<v Walter>Good night.
+"""
+
+
+@pytest.mark.parametrize("options", [["--cast", "Anna=heart"], ["--cast", "Anna=otto", "--voice", "otto"]])
+def test_two_who_share_a_voice_do_not_speak_at_a_time(tmp_path, options):
+    (tmp_path / "x.vtt").write_text(OVERLAPPING)
+    report = tmp_path / "x.json"
+    arguments = ["dub", str(tmp_path / "x.vtt"), "-o", str(tmp_path / "x.wav"), "--report", str(report)]
+    result = CliRunner().invoke(main, [*arguments, "-q", *options])
+    assert (result.exit_code, result.output) == (0, "")
+    anna, usual, walter = sorted(orjson.loads(report.read_bytes())["lines"], key=lambda line: line["id"])
+    assert usual["start"] >= anna["end"]
+    assert walter["start"] == pytest.approx(0.5, abs=0.05)
+    assert (anna["voice"], "voice" in usual, walter["voice"]) == ("Anna", False, "Walter")
+
+
 def pitch(pcm: np.ndarray, rate: int = 44_100) -> float:
     """The median fundamental of speech in Hz, by autocorrelation of its loud parts."""
     found = []

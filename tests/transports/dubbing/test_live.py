@@ -30,7 +30,13 @@ def dubs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server that gives a silent client up after five seconds."""
     data = tmp_path_factory.mktemp("dubs")
     yield from run_server(
-        Settings(port=0, data=data, engine=EngineConfig(max_streams=8), context_seconds=5.0)
+        Settings(
+            port=0,
+            data=data,
+            engine=EngineConfig(max_streams=8),
+            context_seconds=5.0,
+            voice_aliases={"narrator": "walter", "anybody": ""},
+        )
     )
 
 
@@ -108,6 +114,30 @@ async def test_a_feed_is_heard_at_its_times(dubs: Running, format_: str) -> None
         assert onset(pcm, rate, started["at"] - 0.1) == pytest.approx(started["at"], abs=0.05)
         end = started["at"] + line["end"] - line["start"]
         assert words_wrong(text, pcm, rate, started["at"], end) == 0
+
+
+@pytest.mark.parametrize(
+    ("usual", "named"),
+    [
+        (None, "heart"),
+        (None, "anybody"),
+        ("walter", "walter"),
+        ("walter", "narrator"),
+        ("narrator", "walter"),
+    ],
+)
+async def test_a_voice_does_not_speak_over_itself_whatever_it_is_called(
+    dubs: Running, usual: str | None, named: str
+) -> None:
+    async with opened(dubs, delay=1.0, voice=usual) as client:
+        await client.say("caption", id="named", start=0.5, end=1.5, text="Good morning.", voice=named)
+        await client.say("caption", id="usual", start=0.5, end=1.5, text="Good evening.")
+        await client.say("stop")
+        await client.until("finish")
+    lines = {line["id"]: line for line in client.all("line_ended")}
+    assert {line["outcome"] for line in lines.values()} == {"spoken"}
+    assert lines["usual"]["start"] >= lines["named"]["end"]
+    assert (lines["named"]["voice"], "voice" in lines["usual"]) == (named, False)  # as they were asked for
 
 
 async def test_revised_removed_and_late(dubs: Running) -> None:
