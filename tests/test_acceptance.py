@@ -102,6 +102,16 @@ async def test_2_a_streamed_text_sounds_like_the_same_text_in_one_piece(
     assert word_error_rate(STORY, transcribe(live, RATE)) <= 0.1
 
 
+async def test_2_nor_is_it_longer_for_its_many_commas(server: Running) -> None:
+    text = (
+        "Well, I think, perhaps, that we should, you know, wait. Yes. No. Maybe. It's fine, really, don't worry, okay? "
+        "If you like, I can help, but, to be honest, it is hard."
+    )
+    once = await asyncio.to_thread(whole, server, text)
+    live = samples(await streamed(server, text, latency="low"))
+    assert 0.9 < len(live) / len(once) < 1.1
+
+
 async def test_3_sixteen_at_once_get_all_of_their_own_speech(server: Running) -> None:
     texts = TEXTS[1:17]
     heard = await asyncio.gather(*(streamed(server, text) for text in texts))

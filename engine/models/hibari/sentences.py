@@ -8,7 +8,7 @@ from hibari.g2p.normalize import TITLES
 
 _SENTENCE_PAUSE = 0.35
 _CLAUSE_PAUSE = 0.25
-_COMMA_PAUSE = 0.16
+_COMMA_PAUSE = 0.08  # as the network itself leaves, which it does within a sentence
 _PARAGRAPH_PAUSE = 0.5
 _BARE_PAUSE = 0.12  # after text that just ends: enough that nothing of it is lost in a codec
 

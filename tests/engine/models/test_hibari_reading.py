@@ -46,8 +46,8 @@ def test_sentences(text, sentences):
         ("I know.", True, 0.35, False),
         ('"I know?"', False, 0.35, False),
         ("I know;", True, 0.25, True),
-        ("I know,", True, 0.16, True),
-        ("I know —", True, 0.16, True),
+        ("I know,", True, 0.08, True),
+        ("I know —", True, 0.08, True),
         ("I know", True, 0.0, True),
         ("I know", False, 0.12, False),
     ],
@@ -104,7 +104,7 @@ def test_long_sentences_are_cut_at_clauses_first(reader):
     parts = list(reader.read(text, False, 110))
     assert len(parts) == 2
     assert parts[0].phonemes.endswith(",")
-    assert (parts[0].pause, parts[0].unfinished) == (0.16, True)
+    assert (parts[0].pause, parts[0].unfinished) == (0.08, True)
     shorter = list(reader.read(text, False, 50))
     assert max(len(part.phonemes) for part in shorter) <= 52
     words = [word for part in shorter for word in dict.fromkeys(part.origins) if word]
