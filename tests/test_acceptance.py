@@ -104,8 +104,8 @@ async def test_2_a_streamed_text_sounds_like_the_same_text_in_one_piece(
 
 async def test_2_nor_is_it_longer_for_its_many_commas(server: Running) -> None:
     text = (
-        "Well, I think, perhaps, that we should, you know, wait. Yes. No. Maybe. It's fine, really, don't worry, okay? "
-        "If you like, I can help, but, to be honest, it is hard."
+        "Well, I think, perhaps, that we should, you know, wait. Yes. No. Maybe. It's fine, really, don't worry, "
+        "okay? If you like, I can help, but, to be honest, it is hard."
     )
     once = await asyncio.to_thread(whole, server, text)
     live = samples(await streamed(server, text, latency="low"))
