@@ -242,7 +242,7 @@ async def conversing(server: Served, secret: str) -> None:
     await talk(server, "/v1/agent", [start, asked], told("mind_failed"))
     await talk(server, "/v1/agent", [start | {"greeting": secret}, {"type": secret}], told())
     await talk(server, "/v1/agent", [start | {"language": secret}], told())
-    await talk(server, "/v1/agent", [{"type": "start", "tools": [{"name": secret}]}], told())
+    await talk(server, "/v1/agent", [{"type": "start", "tools": [{"name": secret}]}], told("ready"))
 
 
 async def dubbing(server: Served, secret: str) -> None:
