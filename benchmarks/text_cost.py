@@ -9,7 +9,7 @@ from itertools import cycle, islice
 import numpy as np
 
 from benchmarks.live import TOKENS_PER_SECOND
-from benchmarks.texts import TEXTS, WRITTEN
+from benchmarks.texts import TEXTS, UNSPACED, WRITTEN
 from engine import StreamOptions
 from engine.audio import output_format
 from realtime import SpeechRequest
@@ -52,11 +52,12 @@ def measure_text(length: int, lengths: Sequence[int]) -> tuple[list[TextCost], l
     The first are spoken as fast as they are written, so that all that a token sets off is done before the next.
     The others come as fast, but are spoken at a voice's own pace, so that four fifths of them pile up.
     """
-    for texts in (TEXTS, WRITTEN):
+    for texts in (TEXTS, WRITTEN, UNSPACED):
         feed("warm up", repeated(texts, _WARM_LENGTH), _KEEPS_UP)
     kinds = [
         feed("the texts that are spoken here", repeated(TEXTS, length), _KEEPS_UP),
         feed("numbers, dates, Markdown, tags", repeated(WRITTEN, length), _KEEPS_UP),
+        feed("Chinese and Japanese, tokens of 2", repeated(UNSPACED, length // 2), _KEEPS_UP / 2, 2),
     ]
     growth = [feed(f"{one // 1000} kB", repeated(TEXTS, one), _SPOKEN) for one in lengths]
     return kinds, growth
@@ -68,12 +69,12 @@ def repeated(texts: Sequence[str], length: int) -> str:
     return "".join(islice(cycle(joined), length))
 
 
-def feed(name: str, text: str, pace: float) -> TextCost:
+def feed(name: str, text: str, pace: float, size: int = TOKEN_LENGTH) -> TextCost:
     """Write a text token by token while an engine and its listener, who exist in virtual time only, follow.
 
-    The engine makes speech of ``pace`` characters a second at once, up to ten seconds ahead of the listener.
+    A token has ``size`` characters. The engine makes speech of ``pace`` characters a second at once, up to ten seconds ahead of the listener.
     """
-    pieces = [text[start : start + TOKEN_LENGTH] for start in range(0, len(text), TOKEN_LENGTH)]
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
     gc.collect()
     run = _Run(pace)
     costs = []

@@ -142,3 +142,12 @@ WRITTEN = (
     "likely (70%) on the 22nd, with winds of 45 km/h from 6 am. (whispering) Take the 2nd exit, 350 m ahead.",
 )
 """What a language model writes when nobody tells it that it will be heard."""
+
+UNSPACED = (
+    "今天天气很好，我和朋友们一起去了公园。孩子们在草地上奔跑，老人在树下下棋，大家都很高兴。",
+    "人工智能正在改变我们的生活方式，2024年全球市场规模约为1840亿美元，比上一年增长了23.5%。",
+    "请在下午3点半以前把文件发到我的邮箱，如果有问题，可以打电话或者直接来办公室找我。",
+    "今日は天気がとても良いので、友達と一緒に公園へ散歩に行きたいと思っています。",
+    "新しい製品は来月5日に発売され、価格は1,980円です。詳しいことは店員にお尋ねください。",
+)
+"""Chinese and Japanese, which put no space between words."""

@@ -20,7 +20,8 @@ _THAI = "\u0e01-\u0e3a\u0e40-\u0e4e"
 LETTERS = _HAN + _KANA + _THAI
 """These letters, as a class of a regular expression."""
 
-_RUNS = re.compile(f"[{_HAN}{_KANA}]+"), re.compile(f"[{_THAI}]+")
+_RUN, _THAI_RUN = re.compile(f"[{_HAN}{_KANA}]+"), re.compile(f"[{_THAI}]+")
+_TAIL, _THAI_TAIL = re.compile(rf"[{_HAN}{_KANA}]*\Z"), re.compile(rf"[{_THAI}]*\Z")
 _KANA_LETTER = re.compile(f"[{_KANA}]")
 _NEAR = 16  # kana so far before makes Japanese of Chinese characters
 
@@ -44,15 +45,17 @@ def breaks(text: str, index: int, stop: int, *, final: bool) -> tuple[int, list[
     ``stop`` is where the text ends by now, and if it is ``final``, for good. The place at ``index`` itself counts
     if the run began before it.
     """
-    letters = next(letters for letters in _RUNS if letters.match(text, index))
-    match = letters.match(text, index, stop)
+    thai = _THAI_RUN.match(text, index, stop)
+    match = thai or _RUN.match(text, index, stop)
     assert match is not None
-    end = match.end() if final or match.end() < stop else max(index, match.end() - CONTEXT + 1)
-    first = index  # where the run begins, or far enough before
-    while first > max(0, index - _NEAR) and letters.match(text, first - 1):
-        first -= 1
+    end = match.end() if final or match.end() < stop else match.end() - CONTEXT + 1
+    if end <= index:
+        return index, []
+    before = (_THAI_TAIL if thai else _TAIL).search(text[max(0, index - _NEAR) : index])
+    assert before is not None
+    first = index - len(before[0])  # where the run begins, or far enough before
     places = range(max(index, first + 1), end)
-    grades = _thai if letters is _RUNS[1] else _chinese_or_japanese
+    grades = _thai if thai else _chinese_or_japanese
     return end, list(grades(text, first, match.end(), places)) if places else []
 
 
@@ -63,16 +66,15 @@ def _thai(text: str, first: int, last: int, places: range) -> Iterator[tuple[int
 
 
 def _chinese_or_japanese(text: str, first: int, last: int, places: range) -> Iterator[tuple[int, Boundary]]:
-    japanese = [
-        at for at in places if _KANA_LETTER.search(text, max(first, at - _NEAR), min(at + CONTEXT, last))
-    ]
-    broken = (
-        frozenset(_broken(_JAPANESE, text, first, last, places)).intersection(japanese) if japanese else ()
-    )
-    if len(japanese) == len(places):
-        chinese = frozenset[int]()
-    else:
-        chinese = frozenset(_broken(_CHINESE, text, first, last, places)).difference(japanese)
+    japanese: frozenset[int] = frozenset()
+    if _KANA_LETTER.search(text, first, last):
+        japanese = frozenset(
+            at for at in places if _KANA_LETTER.search(text, max(first, at - _NEAR), min(at + CONTEXT, last))
+        )
+    broken = japanese.intersection(_broken(_JAPANESE, text, first, last, places)) if japanese else japanese
+    chinese: frozenset[int] = frozenset()
+    if len(japanese) < len(places):
+        chinese = frozenset(_broken(_CHINESE, text, first, last, places)) - japanese
     for at in places:
         before, after = text[at - 1], text[at]
         if (after in _COUNTERS and before in _NUMERALS) or (after in _NUMERALS and before in "第年月"):

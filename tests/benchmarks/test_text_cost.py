@@ -18,7 +18,7 @@ def test_all_of_the_text_is_spoken_whether_the_voice_keeps_up_or_not() -> None:
 
 def test_each_kind_of_text_and_each_length_is_measured() -> None:
     kinds, growth = measure_text(2000, [1000, 3000])
-    assert [one.characters for one in kinds] == [2000, 2000]
+    assert [one.characters for one in kinds] == [2000, 2000, 1000]
     assert [one.characters for one in growth] == [1000, 3000]
     assert not any(one.problem for one in kinds + growth)
 
