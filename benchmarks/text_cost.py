@@ -72,7 +72,8 @@ def repeated(texts: Sequence[str], length: int) -> str:
 def feed(name: str, text: str, pace: float, size: int = TOKEN_LENGTH) -> TextCost:
     """Write a text token by token while an engine and its listener, who exist in virtual time only, follow.
 
-    A token has ``size`` characters. The engine makes speech of ``pace`` characters a second at once, up to ten seconds ahead of the listener.
+    A token has ``size`` characters. The engine makes speech of ``pace`` characters a second at once, up to ten
+    seconds ahead of the listener.
     """
     pieces = [text[start : start + size] for start in range(0, len(text), size)]
     gc.collect()
