@@ -3,6 +3,7 @@
 import re
 
 from realtime.normalizer.draft import Rule, when
+from realtime.normalizer.english_money import CURRENCY_SIGNS
 from realtime.normalizer.english_numbers import APART, NUMBER, cardinal, digits, number_words, ordinal, plural
 
 _VULGAR = {
@@ -27,12 +28,14 @@ _ORDINAL = re.compile(rf"{APART}([0-9]{{1,3}}(?:,[0-9]{{3}})*|[0-9]{{1,9}})(?:st
 _BY = re.compile(rf"(?<![\w.])({NUMBER})(?:[ ]?x[ ]?|×)(?={NUMBER}(?![\w%]))")
 _RANGE = re.compile(rf"{APART}(?<![-–])(?<![A-Za-z]-)({NUMBER})(?:[ ]?–[ ]?|-)({NUMBER})(?![\w-])")
 _RATIO = re.compile(r"(?<=[0-9]):(?=[0-9])")
+_SIGN = rf"(?:[A-Z]{{0,2}}[{CURRENCY_SIGNS}][ ]?)"
 _MINUS = re.compile(
-    r"(?<![^\s(=<>≤≥≈~×÷±:,*/+])[-−–](?=[$£€¥]?\.?[0-9])|(?<=[0-9])[ ]?−[ ]?(?=[0-9])|(?<=[0-9])[ ]-[ ](?=[0-9])"
+    rf"(?<![^\s(=<>≤≥≈~×÷±:,*/+])[-−–](?={_SIGN}?\.?[0-9])"
+    r"|(?<=[0-9])[ ]?−[ ]?(?=[0-9])|(?<=[0-9])[ ]-[ ](?=[0-9])"
 )
-_PLUS = re.compile(r"(?<![^\s(±])\+(?=[$£€¥]?\.?[0-9])")
-_ABOUT = re.compile(r"(?<!\w)[~≈][ ]?(?=[$£€¥]?[0-9])")
-_MORE = re.compile(r"(?<!\S)[<>](?=[$£€¥]?[0-9])")
+_PLUS = re.compile(rf"(?<![^\s(±])\+(?={_SIGN}?\.?[0-9])")
+_ABOUT = re.compile(rf"(?<!\w)[~≈][ ]?(?={_SIGN}?[0-9])")
+_MORE = re.compile(rf"(?<!\S)[<>](?={_SIGN}?[0-9])")
 _HASH_CODE = re.compile(r"(?<![\w&])#([0-9]{5,})(?![\w,]|[.][0-9])")
 _HASH = re.compile(r"(?<![\w&])#(?=[0-9])")
 _POINT = re.compile(r"(?<![\w.])\.([0-9]++)(?![\w.])")

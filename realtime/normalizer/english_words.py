@@ -4,6 +4,7 @@ import re
 
 from realtime.normalizer.addresses import AddressWords
 from realtime.normalizer.draft import Rule, Saying, when
+from realtime.normalizer.english_money import CURRENCY_SIGNS
 from realtime.normalizer.english_numbers import cardinal, digits, ordinal
 
 ADDRESS_WORDS = AddressWords(
@@ -144,7 +145,7 @@ _SLASH = re.compile(r"(?<![^\s\w])/(?=\w)")
 _EITHER = frozenset("he she his her him hers they their them yes no on off true false s".split())
 _WORD_BEFORE = re.compile(r"[^\W_]+$")
 _WORD_AFTER = re.compile(r"[^\W_]+")
-_LEFTOVER = re.compile(r"[#$£€¥₹₩₽°^~<>=|\\*`†‡¶•·™®]+")
+_LEFTOVER = re.compile(rf"[#{CURRENCY_SIGNS}°^~<>=|\\*`†‡¶•·™®]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
