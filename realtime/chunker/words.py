@@ -53,6 +53,10 @@ _DAY = re.compile(r"\d{1,2}(?:st|nd|rd|th)?,")
 _YEAR = re.compile(r"\d{4}(?!\d)")
 _ROMAN = re.compile(r"[IVXL]+")
 _THOUSANDS = re.compile(r"\d{3}(?!\d)")
+# Of the number of a card or a telephone, behind a group of two digits or more, or a country's code.
+_NEXT_GROUP = re.compile(r"\(?\d{2}")
+_GROUP = re.compile(r"\(?\d{2,8}|\+\d{1,3}")
+_BEFORE_AMOUNTS = frozenset("§ № # $ € £ R$ A$ C$ US$ HK$ NT$ NZ$ Rs".split())
 _AROUND = "\"'“‘„«(¿¡*_`[.,;:!?)]”’»"
 # Thai, Lao, Khmer and Myanmar: scripts that put spaces between clauses, not between words.
 _SPACED_CLAUSES = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
@@ -129,7 +133,7 @@ def _grade_word(core: str, before: str, following: str, *, complete: bool, final
         if not complete:
             return None
         return Boundary.INSIDE if _is_unit(following) else Boundary.WORD
-    if following[:1].isdigit() and (lower in MONTHS or core in {"§", "№", "#", "$", "€", "£"}):
+    if following[:1].isdigit() and (lower in MONTHS or core in _BEFORE_AMOUNTS):
         return Boundary.INSIDE
     if lower == "de" and before and _NUMBER.fullmatch(before):
         return Boundary.INSIDE  # "5 de mayo"
@@ -150,6 +154,8 @@ def _grade_word(core: str, before: str, following: str, *, complete: bool, final
 def _grade_number(core: str, following: str) -> Boundary:
     """The same behind a number: it belongs to its unit, and mostly to any word that follows."""
     if _is_unit(following) or _THOUSANDS.match(following) or following.lower() == "de":
+        return Boundary.INSIDE
+    if _NEXT_GROUP.match(following) and _GROUP.fullmatch(core):
         return Boundary.INSIDE
     year = len(core) == 4 and core.isdigit()
     return Boundary.PHRASE if year and following.lower() in OPENERS else Boundary.CLINGING

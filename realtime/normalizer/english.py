@@ -5,6 +5,7 @@ from realtime.normalizer.draft import Rule, when
 from realtime.normalizer.english_arithmetic import NUMBERS, PREPARATIONS
 from realtime.normalizer.english_calendar import DATES, LONE_YEARS, TIMES, YEARS
 from realtime.normalizer.english_codes import CODES
+from realtime.normalizer.english_groups import GROUPS
 from realtime.normalizer.english_money import MONEY
 from realtime.normalizer.english_units import UNITS
 from realtime.normalizer.english_words import ABBREVIATIONS, ADDRESS_WORDS, SIGNS
@@ -14,6 +15,7 @@ _DIGITS = "0123456789¹²³⁰⁴⁵⁶⁷⁸⁹"
 
 ENGLISH: tuple[Rule, ...] = (
     *STRUCTURE,
+    *GROUPS,
     *address_rules(ADDRESS_WORDS),
     *EMPHASIS,
     *ABBREVIATIONS,

@@ -69,6 +69,10 @@ _MARKS = re.compile(r"\*+|~~+|`+|(?<![^\W_])_+|_+(?![^\W_])")
 _BRACKETS = re.compile(r"[\[\]{}]+")
 _WIDE = str.maketrans(".,", "。，")
 _BLANKS = re.compile(r"[^\S\n]{2,}|[^\S\n ]")
+# The same, but for the one that may be between the groups of a number: a language's rules look at it first.
+_BLANKS_OUTSIDE_NUMBERS = re.compile(
+    r"[^\S\n]{2,}|(?![\u00a0\u2007\u2009\u202f](?<=[0-9].)[0-9]{3}(?![0-9]))[^\S\n ]"
+)
 _BREAKS = re.compile(r"[^\S\n]*+\n\s*+")
 
 
@@ -76,7 +80,7 @@ def clean(draft: Draft) -> None:
     """Take out what can never be spoken, and keep from all rules what is not to be touched."""
     draft.drop(_UNSPEAKABLE)
     draft.sub(_LINE_BREAK, lambda _: "\n")
-    draft.sub(_BLANKS, lambda _: " ")  # no pattern is slow on long runs of them
+    draft.sub(_BLANKS_OUTSIDE_NUMBERS, lambda _: " ")  # no pattern is slow on long runs of them
     if "[" in draft.text or "<" in draft.text:
         draft.hold(_HELD)
 

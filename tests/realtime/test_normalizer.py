@@ -15,6 +15,15 @@ ENGLISH = {
         ("1, 2, 3", "one, two, three"),
         ("about .5 of it", "about point five of it"),
         ("1e6", "one times ten to the power of six"),
+        ("1 000 000 people", "one million people"),
+        ("10 000 dollars, € 10 000.50", "ten thousand dollars, ten thousand euros and fifty cents"),
+        (
+            "12\u202f345 or 12\u00a0345",
+            "twelve thousand three hundred forty-five or twelve thousand three hundred forty-five",
+        ),
+        ("2 500 mg tablets", "two five hundred milligrams tablets"),
+        ("10 100 dollar bills", "ten one hundred dollar bills"),
+        ("100 200 300", "one hundred two hundred three hundred"),
         ("1234567890123456", "one two three four five six seven eight nine zero one two three four five six"),
     ],
     "ordinals": [
@@ -140,6 +149,15 @@ ENGLISH = {
         ("+1 555 123 4567.", "plus one, five five five, one two three, four five six seven."),
         ("555-1234", "five five five, one two three four"),
         ("Call 911!", "Call nine one one!"),
+        ("612 345 678", "six one two, three four five, six seven eight"),
+        ("Call 6123 4567.", "Call six one two three, four five six seven."),
+    ],
+    "cards and accounts": [
+        ("4111 1111 1111 1111", "four one one one, one one one one, one one one one, one one one one"),
+        ("3782 822463 10005", "three seven eight two, eight two two four six three, one zero zero zero five"),
+        ("1990 1995 2000", "nineteen ninety nineteen ninety-five two thousand"),
+        ("2020 5000 people", "twenty twenty five thousand people"),
+        ("GB29 NWBK 6016 1331 19", "GB two nine, NWBK, six zero one six, one three three one, one nine"),
     ],
     "versions and machines": [
         ("1.2.3", "one point two point three"),
