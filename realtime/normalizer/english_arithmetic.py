@@ -18,6 +18,11 @@ _PHRASE = re.compile(rf"{APART}(?:{'|'.join(_SET_PHRASES)})(?![\w/-]|[.,][0-9])"
 _FRACTION = re.compile(
     rf"{APART}(?<!/)(?:([0-9]{{1,4}})[ ])?([0-9]{{1,4}})/([1-9][0-9]{{0,3}})(?![\w/%]|[.,-][0-9])"
 )
+_GIVEN = re.compile(
+    r"[ ](?:stars|points|votes|correct|questions|people|users|respondents|patients|women|men|adults)\b"
+)
+_RATED = re.compile(r"(?:\b(?:[Rr]at(?:ed?|ing)|[Ss]cor(?:ed?|ing)|got)(?: of| is|:)?[ ])$")
+_RATING = re.compile(rf"{APART}([0-9]{{1,2}}\.[0-9])/(5|10|100)(?![\w/%]|[.,-][0-9])")
 _DENOMINATORS = {2: "half", 4: "quarter", **{n: ordinal(n) for n in (3, 5, 6, 7, 8, 9, 12, 16, 32, 64)}}
 _POWER = re.compile(r"(?<=[\w)])(?:\^\(?([-−]?[0-9]{1,4})\)?|([⁻]?[²³¹⁰⁴-⁹]+))")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻−", "0123456789--")
@@ -42,8 +47,8 @@ _POINT = re.compile(r"(?<![\w.])\.([0-9]++)(?![\w.])")
 _LEFT = re.compile(rf"(?P<before>(?<=[A-Za-z])-|(?<=[0-9]),)?(?P<number>{NUMBER})")
 
 
-def _fraction(match: re.Match[str]) -> str:
-    whole, top, bottom = match[1], int(match[2]), int(match[3])
+def fraction_words(whole: str | None, top: int, bottom: int) -> str:
+    """1, 1, 2 -> one and a half."""
     if bottom in _DENOMINATORS and top > 0:
         part = _DENOMINATORS[bottom]
         part = f"one {part}" if top == 1 else f"{cardinal(top)} {plural(part)}"
@@ -54,6 +59,16 @@ def _fraction(match: re.Match[str]) -> str:
         return part
     words = f"{cardinal(top)} {'out of' if top <= bottom and bottom >= 10 else 'over'} {cardinal(bottom)}"
     return f"{number_words(whole)}, {words}" if whole else words
+
+
+def _fraction(match: re.Match[str]) -> str:
+    whole, top, bottom = match[1], int(match[2]), int(match[3])
+    text = match.string
+    if not whole and (
+        _GIVEN.match(text, match.end()) or _RATED.search(text, max(0, match.start() - 12), match.start())
+    ):
+        return f"{cardinal(top)} out of {cardinal(bottom)}"
+    return fraction_words(whole, top, bottom)
 
 
 def _vulgar(match: re.Match[str]) -> str:
@@ -109,7 +124,11 @@ NUMBERS = (
         _SCIENTIFIC, lambda match: f"{number_words(match[1])} times ten to the power of {_signed(match[2])}"
     ),
     Rule(_POWER, _power),
-    Rule(_FRACTION, _fraction),
+    *when(
+        "/",
+        Rule(_RATING, lambda match: f"{number_words(match[1])} out of {number_words(match[2])}"),
+        Rule(_FRACTION, _fraction),
+    ),
     Rule(_ORDINAL, lambda match: ordinal(int(match[1].replace(",", "")))),
     Rule(_BY, lambda match: ((1), " by ")),
     Rule(_RANGE, lambda match: f"{number_words(match[1])} to {number_words(match[2])}"),

@@ -108,6 +108,13 @@ _YEAR_WORD = re.compile(
     re.IGNORECASE,
 )
 _NEXT_WORD = re.compile(r"[ -]([a-z]{2,20})\b")
+# Before these or behind those, "30s" are seconds.
+_LASTING = re.compile(
+    r"(?:\b(?:for|in|after|within|every|takes?|took|than|about|another|last(?:s|ed)?|least|most|wait(?:s|ed)?)[ ]"
+    r"|[~≈])$",
+    re.IGNORECASE,
+)
+_LASTS = re.compile(r"[ ](?:timeouts?|delays?|intervals?|cooldown|countdown|windows?|clips?|limit)\b")
 _COUNTED = frozenset(
     "people men women children percent hundred million billion dozen more different new other".split()
 )
@@ -124,7 +131,15 @@ def _year_range(match: re.Match[str]) -> Saying:
 
 
 def _decade(match: re.Match[str]) -> Saying:
-    number = int(match["year"])
+    number, text = int(match["year"]), match.string
+    if (
+        number < 100
+        and not match["quote"]
+        and (
+            _LASTING.search(text, max(0, match.start() - 9), match.start()) or _LASTS.match(text, match.end())
+        )
+    ):
+        return None
     words = year(number) if number >= 100 else cardinal(number)
     if number >= 1000 and number % 1000 == 0:
         words = cardinal(number)
@@ -152,6 +167,10 @@ _CLOCK = re.compile(
 )
 _HOUR_RANGE = re.compile(rf"{APART}(?P<hour>1[0-2]|[1-9])[ ]?[-–][ ]?(?P<until>1[0-2]|[1-9]){_HALF}")
 _HOUR = re.compile(rf"{APART}(?P<hour>1[0-2]|0?[1-9]){_HALF}")
+_DOTTED = re.compile(
+    rf"{APART}(1[0-2]|0?[1-9])\.([0-5][0-9])"
+    r"(?=(?:[ ]?[-–][ ]?(?:1[0-2]|0?[1-9])[.:][0-5][0-9])?[ ]?[AaPp](?:\.[Mm]\.|[Mm]\b))"
+)
 _BETWEEN = re.compile(r"(?<=[0-9mM.])[ ]?[-–][ ]?(?=[0-9]{1,2}(?::[0-5][0-9]|[ ]?[aApP]\.?[mM]))")
 
 
@@ -183,6 +202,7 @@ DATES = (
 )
 
 TIMES = (
+    Rule(_DOTTED, lambda _: (1, ":", 2)),
     Rule(_BETWEEN, lambda _: " to "),
     Rule(_HOUR_RANGE, lambda m: f"{cardinal(int(m['hour']))} to {cardinal(int(m['until']))}{_half(m)}"),
     Rule(_CLOCK, _clock),

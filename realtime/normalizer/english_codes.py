@@ -2,8 +2,8 @@
 
 import re
 
-from realtime.normalizer.draft import Rule
-from realtime.normalizer.english_numbers import APART, cardinal, digits, number_words, pairs
+from realtime.normalizer.draft import Rule, Saying, when
+from realtime.normalizer.english_numbers import APART, cardinal, digits, number_words, pairs, plural
 
 _PHONE = re.compile(
     r"(?<![\w.,:/+-])(?:"
@@ -17,6 +17,21 @@ _ROOM = re.compile(
     r"(?<!\w)((?:[Rr]oom|[Ff]light|[Ss]uite|[Rr]oute|[Hh]ighway|[Ee]rror|[Ss]tatus|HTTP)[ ])([1-9][0-9]{2})"
     r"(?![\w%]|[.,][0-9])"
 )
+# Airliners and cars; "747s" and "the 500s" are several, and not seconds.
+_MODEL = re.compile(
+    r"(?<![\w-])(?P<maker>(?:Boeing|Airbus|Porsche|Peugeot|BMW)[ ]|A(?=3[0-9]{2}))(?P<number>[1-9][0-9]{2})"
+    r"(?P<more>s?)(?![\w%]|[.,][0-9])"
+)
+_SEVERAL = re.compile(rf"{APART}(?:7[0-9]7|40[34]|(?:(?<=[Tt]he )|(?<=HTTP ))[1-9][0-9]{{2}})s\b")
+_STATUS = re.compile(
+    rf"{APART}(?:40[0-9]|410|418|422|429|50[0-5])"
+    r"(?=[ ](?:[Ee]rrors?|[Ss]tatus|Forbidden|Not Found|Unauthorized|Bad)\b)"
+)
+_LINES = re.compile(rf"{APART}(360|480|576|720|1080|1440|2160)([pi])(?!\w)")
+_PLAN = re.compile(rf"{APART}(?<![$£€])(?:(401)(\(?k\)?)|(403)(\(b\))|(501)(\(c\)(?:\([0-9]{{1,2}}\))?))")
+_LETTER_POINT = re.compile(r"(?<=\b[A-Z])\.(?=[0-9])")
+_STAGE = re.compile(r"(?<=[0-9])-(alpha|beta|rc|dev|preview|nightly)(?:[.-]?(?=[0-9])|\b)")
+_FREE_CALL = re.compile(r"(?<![\w-])1-(8[0-9]{2})-(?=[A-Z]{3})")
 _CODE = re.compile(rf"{APART}(?<!-)[0-9]++(?:-[0-9]++){{2,}}+(?![\w-])")
 _EMERGENCY = re.compile(
     r"(?<![\w.,$£€#])(?:911|(?:(?<=\b[Cc]all )|(?<=\b[Dd]ial ))(?:999|112|101|111|311|411|988))"
@@ -43,6 +58,19 @@ def _phone(match: re.Match[str]) -> str:
     return ("plus " if text[0] == "+" else "") + ", ".join(digits(group) for group in groups if group)
 
 
+def _model(match: re.Match[str]) -> Saying:
+    """Boeing 747 -> Boeing seven forty-seven."""
+    words = pairs(int(match["number"]))
+    return (1, " " if match["maker"] == "A" else "", (2, plural(words) if match["more"] else words))
+
+
+def _plan(match: re.Match[str]) -> str:
+    """401(k) -> four oh one k."""
+    number, letters = (group for group in match.groups() if group)
+    spelled = " ".join(digits(char) if char.isdigit() else char for char in letters if char.isalnum())
+    return f"{pairs(int(number))} {spelled}"
+
+
 def _dotted(text: str) -> str:
     return " point ".join(number_words(part) if part[0] != "x" else "x" for part in text.split("."))
 
@@ -58,11 +86,19 @@ def _version(match: re.Match[str]) -> str:
 
 
 CODES = (
+    Rule(_FREE_CALL, lambda match: f"one {pairs(int(match[1]))} "),
     Rule(_PHONE, _phone),
     Rule(_IP, _ip),
+    *when("-", Rule(_STAGE, lambda match: f" {match[1]} ")),
+    Rule(_LETTER_POINT, lambda _: " "),
     Rule(_VERSION, _version),
     Rule(_NAMED_VERSION, lambda match: (1, (2, _dotted(match[2])))),
     Rule(_ROOM, lambda match: (1, (2, pairs(int(match[2]))))),
+    Rule(_MODEL, _model),
+    *when("s", Rule(_SEVERAL, lambda match: plural(pairs(int(match[0][:-1]))))),
+    Rule(_STATUS, lambda match: pairs(int(match[0]))),
+    Rule(_LINES, lambda match: f"{pairs(int(match[1]))} {match[2]}"),
+    Rule(_PLAN, _plan),
     Rule(_EMERGENCY, lambda match: digits(match[0])),
     Rule(_CODE, lambda match: ", ".join(map(digits, match[0].split("-")))),
 )

@@ -2,7 +2,8 @@
 
 import re
 
-from realtime.normalizer.draft import Rule, Saying
+from realtime.normalizer.draft import Rule, Saying, when
+from realtime.normalizer.english_arithmetic import fraction_words
 from realtime.normalizer.english_numbers import (
     APART,
     QUANTITY,
@@ -86,6 +87,21 @@ def _unit(match: re.Match[str]) -> Saying:
     return f"{quantity(match)}{scale} {one if singular else many}{behind}"
 
 
+_PART = re.compile(
+    rf"{APART}(?<!/)(?:([0-9]{{1,3}})[ ])?([0-9]{{1,2}})/([2-9]|1[0-9])(?P<gap>[ -]?)"
+    r"(?P<unit>[A-Za-z]{1,5})(?![\w²³/])(?:\.(?=[ ][a-z]))?"
+)
+
+
+def _part(match: re.Match[str]) -> Saying:
+    """3/4 lb -> three quarters pound."""
+    if match["unit"] not in _UNITS or match["unit"] in _ATTACHED:
+        return None
+    one, many = _UNITS[match["unit"]]
+    words = fraction_words(match[1], int(match[2]), int(match[3]))
+    return f"{words}{match['gap'] or ' '}{many if match[1] and match['gap'] != '-' else one}"
+
+
 _FEET = re.compile(rf"{APART}([0-9]{{1,2}})['’′][ ]?([0-9]{{1,2}})(?:[\"”″]|'')")
 _HOURS = re.compile(
     rf"{APART}([0-9]{{1,3}})[ ]?h(?:rs?)?[ ]?([0-5]?[0-9])[ ]?m(?:ins?)?\b(?:[ ]?([0-5]?[0-9])[ ]?s(?:ecs?)?\b)?"
@@ -107,5 +123,6 @@ UNITS = (
     Rule(_FEET, lambda match: f"{number_words(match[1])} foot {number_words(match[2])}"),
     Rule(_HOURS, lambda match: _durations(match, "hour", "minute", "second")),
     Rule(_MINUTES, lambda match: _durations(match, "minute", "second")),
+    *when("/", Rule(_PART, _part)),
     Rule(_UNIT, _unit),
 )

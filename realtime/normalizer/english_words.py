@@ -105,6 +105,7 @@ _COUNTED = frozenset(
     "Chapter Part Act Scene Section Volume Book Phase Article Appendix Figure Table Level Stage Class "
     "Episode Round War Type Mark Bowl Apollo Title Tier Step Unit Rocky Fantasy Division".split()
 )
+_CENTURY = re.compile(r"\b([IVX]{1,6})(?:th|st|nd|rd)?(?=[ -][Cc]entur(?:y|ies)\b)")
 _RULERS = frozenset(
     "Pope King Queen Henry Louis Edward George William Charles James Richard Elizabeth Mary Napoleon Pius "
     "Benedict Leo Paul Ramses Ramesses Frederick Philip Alexander Nicholas Peter Catherine Ivan Ferdinand "
@@ -121,12 +122,16 @@ def _roman(match: re.Match[str]) -> Saying:
     # "In Chapter I say" and "George I think" are no numerals.
     if numeral == "I" and _LOWER_NEXT.match(match.string, match.end()):
         return None
+    number = _roman_value(numeral)
+    return (1, " ", (2, f"the {ordinal(number)}" if word in _RULERS else cardinal(number)))
+
+
+def _roman_value(numeral: str) -> int:
     values = [_ROMAN_VALUES[char] for char in numeral]
-    number = sum(
+    return sum(
         -value if value < following else value
         for value, following in zip(values, [*values[1:], 0], strict=True)
     )
-    return (1, " ", (2, f"the {ordinal(number)}" if word in _RULERS else cardinal(number)))
 
 
 # -- signs ---------------------------------------------------------------------------------------------
@@ -173,7 +178,7 @@ def _slash(match: re.Match[str]) -> str:
 ABBREVIATIONS = (
     *when("/v", Rule(_SHORTHAND, lambda match: _SHORTHAND_WORDS[match[0].lower()])),
     *when(".", Rule(_ABBREVIATION, _abbreviation)),
-    *when("IVXL", Rule(_ROMAN, _roman)),
+    *when("IVXL", Rule(_CENTURY, lambda match: ordinal(_roman_value(match[1]))), Rule(_ROMAN, _roman)),
 )
 """To be said before numbers: "No. 5" is known by its number."""
 
