@@ -19,7 +19,7 @@ PIECES = st.sampled_from(
         *"<|speaker:1|> <| |> <|x|> [a] [1] [1.5s] ](/a/) ](u) <b> </b> <!-- --> &lt; &#124; &amp;".split(),
         *"pm p.m. a.m. Mr. St. No. etc. e.g. May Jan. Henry Chapter IV I a an in the of and w/ th".split(),
         *"C++ snake_case https:// www. example.com a@b.co é ß д あ عربي 年 月 日 2024年 か".split(),
-        *"￥ 元 万 点 的 第 ℃ 百分之".split(),
+        *"￥ 元 万 点 的 第 ℃ 百分之 度 后 90 拨打 110 5A 7-11便利店 v1.2 ＄ ① Ⅲ ≥ ± 室 次 1.".split(),
         *["\n", "\t", "\x00", "\u200b", "\ud800", "\ue000", "\\", '"'],
     ]
 )
