@@ -3,7 +3,7 @@
 from realtime.normalizer.addresses import address_rules
 from realtime.normalizer.draft import Rule, when
 from realtime.normalizer.english_arithmetic import NUMBERS, PREPARATIONS
-from realtime.normalizer.english_calendar import DATES, LONE_YEARS, TIMES, YEARS
+from realtime.normalizer.english_calendar import DATES, DAYS, LONE_YEARS, TIMES, YEARS
 from realtime.normalizer.english_codes import CODES
 from realtime.normalizer.english_groups import GROUPS
 from realtime.normalizer.english_money import MONEY
@@ -19,6 +19,7 @@ ENGLISH: tuple[Rule, ...] = (
     *address_rules(ADDRESS_WORDS),
     *EMPHASIS,
     *ABBREVIATIONS,
+    *DAYS,
     *when(_DIGITS, *DATES, *CODES, *TIMES),
     *when(_DIGITS + "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞₀₁₂₃₄₅₆₇₈₉", *PREPARATIONS),
     *when(_DIGITS, *YEARS, *MONEY, *UNITS, *LONE_YEARS, *NUMBERS),

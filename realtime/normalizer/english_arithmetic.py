@@ -12,11 +12,13 @@ _VULGAR = {
 }  # fmt: skip
 _SET_PHRASES = {
     "24/7": "twenty-four seven", "9/11": "nine eleven", "50/50": "fifty-fifty", "20/20": "twenty twenty",
-    "50-50": "fifty-fifty",
+    "50-50": "fifty-fifty", "24/7/365": "twenty-four seven, three sixty-five",
 }  # fmt: skip
-_PHRASE = re.compile(rf"{APART}(?:{'|'.join(_SET_PHRASES)})(?![\w/-]|[.,][0-9])")
+_PHRASE = re.compile(
+    rf"{APART}(?:{'|'.join(sorted(_SET_PHRASES, key=len, reverse=True))})(?![\w/-]|[.,][0-9])"
+)
 _FRACTION = re.compile(
-    rf"{APART}(?<!/)(?:([0-9]{{1,4}})[ ])?([0-9]{{1,4}})/([1-9][0-9]{{0,3}})(?![\w/%]|[.,-][0-9])"
+    rf"{APART}(?<!/)(?:([0-9]{{1,4}})[ -])?([0-9]{{1,4}})/([1-9][0-9]{{0,3}})(?![\w/%]|[.,-][0-9])"
 )
 _GIVEN = re.compile(
     r"[ ](?:stars|points|votes|correct|questions|people|users|respondents|patients|women|men|adults)\b"
@@ -24,13 +26,15 @@ _GIVEN = re.compile(
 _RATED = re.compile(r"(?:\b(?:[Rr]at(?:ed?|ing)|[Ss]cor(?:ed?|ing)|got)(?: of| is|:)?[ ])$")
 _RATING = re.compile(rf"{APART}([0-9]{{1,2}}\.[0-9])/(5|10|100)(?![\w/%]|[.,-][0-9])")
 _DENOMINATORS = {2: "half", 4: "quarter", **{n: ordinal(n) for n in (3, 5, 6, 7, 8, 9, 12, 16, 32, 64)}}
-_POWER = re.compile(r"(?<=[\w)])(?:\^\(?([-−]?[0-9]{1,4})\)?|([⁻]?[²³¹⁰⁴-⁹]+))")
+_POWER = re.compile(r"(?<=[\w)])(?:\^(?:\(([-−]?[0-9]{1,4})\)|([-−]?[0-9]{1,4}))|([⁻]?[²³¹⁰⁴-⁹]+))")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻−", "0123456789--")
 _SUBSCRIPTS = re.compile("[₀-₉]+")
 _TO_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SCIENTIFIC = re.compile(rf"{APART}({NUMBER})[eE]([+-]?[0-9]{{1,3}})\b")
 _ORDINAL = re.compile(rf"{APART}([0-9]{{1,3}}(?:,[0-9]{{3}})*|[0-9]{{1,9}})(?:st|nd|rd|th|ST|ND|RD|TH)\b")
 _BY = re.compile(rf"(?<![\w.])({NUMBER})(?:[ ]?x[ ]?|×)(?={NUMBER}(?![\w%]))")
+_TIMES_TEN = re.compile(r"(?<=[0-9])[ ]?[x×][ ]?(?=10(?:\^|[⁻⁰¹²³⁴-⁹]))")
+_FACTORIAL = re.compile(r"(?<=[0-9])!(?=[ ]?[-+=/×*÷)])")
 _RANGE = re.compile(rf"{APART}(?<![-–])(?<![A-Za-z]-)({NUMBER})(?:[ ]?–[ ]?|-)({NUMBER})(?![\w-])")
 _RATIO = re.compile(r"(?<=[0-9]):(?=[0-9])")
 _SIGN = rf"(?:[A-Z]{{0,2}}[{CURRENCY_SIGNS}][ ]?)"
@@ -77,7 +81,7 @@ def _vulgar(match: re.Match[str]) -> str:
 
 
 def _power(match: re.Match[str]) -> str:
-    power = (match[1] or match[2]).translate(_SUPERSCRIPTS)
+    power = (match[1] or match[2] or match[3]).translate(_SUPERSCRIPTS)
     if power in ("2", "3"):
         return " squared" if power == "2" else " cubed"
     return f" to the power of {_signed(power)}"
@@ -120,6 +124,7 @@ PREPARATIONS = (
 """Signs before numbers, to be said before the numbers are."""
 
 NUMBERS = (
+    *when("x×", Rule(_TIMES_TEN, lambda _: " times ")),
     Rule(
         _SCIENTIFIC, lambda match: f"{number_words(match[1])} times ten to the power of {_signed(match[2])}"
     ),
@@ -130,6 +135,7 @@ NUMBERS = (
         Rule(_FRACTION, _fraction),
     ),
     Rule(_ORDINAL, lambda match: ordinal(int(match[1].replace(",", "")))),
+    *when("!", Rule(_FACTORIAL, lambda _: " factorial")),
     Rule(_BY, lambda match: ((1), " by ")),
     Rule(_RANGE, lambda match: f"{number_words(match[1])} to {number_words(match[2])}"),
     Rule(_RATIO, lambda _: " to "),

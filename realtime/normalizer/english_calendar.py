@@ -2,7 +2,7 @@
 
 import re
 
-from realtime.normalizer.draft import Rule, Saying
+from realtime.normalizer.draft import Rule, Saying, when
 from realtime.normalizer.english_numbers import APART, cardinal, ordinal, plural, year
 
 _MONTHS = "January February March April May June July August September October November December".split()
@@ -19,6 +19,10 @@ _ISO_DATE = re.compile(
 )
 _SLASH_DATE = re.compile(
     rf"{APART}([0-3]?[0-9])([/.-])([0-3]?[0-9])\2([12][0-9]{{3}}|[0-9]{{2}})(?![\w/-]|[.][0-9])"
+)
+_MONTH_SLASH_DAY = re.compile(
+    r"(?:(?<=\b[Oo]n )|(?<=\b[Bb]y )|(?<=\b[Dd]ue )|(?<=\b[Uu]ntil ))"
+    r"([01]?[0-9])/([0-3]?[0-9])(?![\w/%-]|[.,][0-9])"
 )
 _MONTH_DAY = re.compile(
     rf"\b{_MONTH}\.?[ ]{_DAYS}(?![\w:%]|[.,/-][0-9])"
@@ -52,6 +56,11 @@ def _slash_date(match: re.Match[str]) -> Saying:
         return None
     day_first = int(match[1]) > 12 or match[2] == "."
     return _spoken_date(match, 4, 3, 1) if day_first else _spoken_date(match, 4, 1, 3)
+
+
+def _month_slash_day(match: re.Match[str]) -> Saying:
+    month, day = int(match[1]), _day(match[2])
+    return f"{_MONTHS[month - 1]} {day}" if 1 <= month <= 12 and day else None
 
 
 def _month_name(match: re.Match[str]) -> tuple[int, str]:
@@ -98,6 +107,18 @@ _YEAR_RANGE = re.compile(
     rf"{APART}(?<![-–$£€¥/])(1[1-9][0-9]{{2}}|20[0-9]{{2}})[ ]?[-–—][ ]?([0-9]{{4}}|[0-9]{{2}})"
     r"(?![\w%-]|[.,:/][0-9])"
 )
+_SEASON = re.compile(
+    rf"{APART}(?<![-–$£€¥/])(1[89][0-9]{{2}}|20[0-9]{{2}})/([0-9]{{2}})(?![\w%/-]|[.,:][0-9])"
+)
+_FISCAL = re.compile(r"\b(FY|CY|[QH][1-4])[ ]?((?:19|20)[0-9]{2})(?![\w%]|[.,:/][0-9])")
+# "1990s-2000s", "Q1–Q3", "1st–3rd", "Mon–Fri": what is not a mere number has a range, too.
+_OTHER_RANGE = re.compile(
+    r"(?:(?<=0s)[-–](?=[0-9]{2,4}s\b)|(?<=\bQ[1-4])[-–](?=Q[1-4]\b)|(?<=[0-9](?:st|nd|rd|th))[-–](?=[0-9]{1,3}(?:st|nd|rd|th)\b))"
+)
+_WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+_WEEKDAY = {day[:3]: day for day in _WEEKDAYS}
+_WEEK = "|".join(_WEEKDAY)
+_DAY_RANGE = re.compile(rf"\b({_WEEK})([-–])({_WEEK})\b")
 _DECADE = re.compile(rf"{APART}(?P<quote>['’])?(?P<year>[12][0-9][0-9]0|[1-9]0)['’]?s\b")
 _LONE_YEAR = re.compile(
     rf"{APART}(?<![$£€¥#+*/])(1[1-9]|20)[0-9]{{2}}(?![\w%°]|[.,:/][0-9]|[-–][0-9]|[ ]?[%°×*/+=])"
@@ -128,6 +149,11 @@ def _year_range(match: re.Match[str]) -> Saying:
             return None
         return f"{year(first)} to {cardinal(last)}"
     return f"{year(first)} to {year(last)}" if first < last < 2200 else None
+
+
+def _season(match: re.Match[str]) -> Saying:
+    first, last = int(match[1]), int(match[2])
+    return f"{year(first)} to {cardinal(last)}" if last == first % 100 + 1 else None
 
 
 def _decade(match: re.Match[str]) -> Saying:
@@ -194,6 +220,7 @@ def _half(match: re.Match[str]) -> str:
 
 
 DATES = (
+    Rule(_MONTH_SLASH_DAY, _month_slash_day),
     Rule(_ISO_DATE, lambda match: _spoken_date(match, 1, 3, 4)),
     Rule(_SLASH_DATE, _slash_date),
     Rule(_DAY_MONTH, _day_month),
@@ -210,9 +237,18 @@ TIMES = (
 )
 
 YEARS = (
+    *when("/", Rule(_SEASON, _season)),
+    Rule(_FISCAL, lambda match: (1, " ", (2, year(int(match[2]))))),
+    *when("-–", Rule(_OTHER_RANGE, lambda _: " to ")),
     Rule(_YEAR_RANGE, _year_range),
     Rule(_DECADE, _decade),
 )
+
+DAYS = when(
+    "-–",
+    Rule(_DAY_RANGE, lambda match: ((1, _WEEKDAY[match[1]]), (2, " to "), (3, _WEEKDAY[match[3]]))),
+)
+"""Needs no digits."""
 
 LONE_YEARS = (Rule(_LONE_YEAR, _lone_year),)
 """To be told apart from other numbers when those that count something have been said."""

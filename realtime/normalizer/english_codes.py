@@ -3,7 +3,7 @@
 import re
 
 from realtime.normalizer.draft import Rule, Saying, when
-from realtime.normalizer.english_numbers import APART, cardinal, digits, number_words, pairs, plural
+from realtime.normalizer.english_numbers import APART, cardinal, digits, number_words, pairs, plural, year
 
 _PHONE = re.compile(
     r"(?<![\w.,:/+-])(?:"
@@ -14,7 +14,9 @@ _PHONE = re.compile(
     r")(?![\w-]|[.,:/][0-9])"
 )
 _ROOM = re.compile(
-    r"(?<!\w)((?:[Rr]oom|[Ff]light|[Ss]uite|[Rr]oute|[Hh]ighway|[Ee]rror|[Ss]tatus|HTTP)[ ])([1-9][0-9]{2})"
+    r"(?<!\w)((?:[Rr]oom|[Ff]light(?:[ ][A-Z][A-Z0-9])?|[Ss]uite|[Rr]oute|[Hh]ighway|[Ee]rror|[Ss]tatus|HTTP|"
+    r"Xbox|[GR]TX|RX)[ ])"
+    r"([1-9][0-9]{2,3})"
     r"(?![\w%]|[.,][0-9])"
 )
 # Airliners and cars; "747s" and "the 500s" are several, and not seconds.
@@ -37,6 +39,13 @@ _EMERGENCY = re.compile(
     r"(?<![\w.,$£€#])(?:911|(?:(?<=\b[Cc]all )|(?<=\b[Dd]ial ))(?:999|112|101|111|311|411|988))"
     r"(?![\w%]|[.,][0-9])"
 )
+# What is typed in is said digit by digit.
+_SECRET = re.compile(
+    r"(?<!\w)((?:[Zz]ip|ZIP|PIN|[Pp]in|[Pp]asscode|[Pp]assword|[Ee]xtension|[Ee]xt\.|[Cc]ode)"
+    r"(?:[ ]code|[ ]number)?(?:[ ]is|:)?[ ])([0-9]{3,8})(?![\w%-]|[.,][0-9])"
+)
+_ZIP = re.compile(r"(?<=\b[A-Z]{2} )([0-9]{5})(?:-([0-9]{4}))?(?![\w,.-]*[0-9])(?!\w)")
+_ZONE = re.compile(r"(?:(?<=\bUTC)|(?<=\bGMT))[-−](?=[0-9])")
 _GROUP = re.compile(r"[0-9]+")
 _IP = re.compile(
     rf"{APART}([0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}})(?:/([0-9]{{1,2}}))?(?::([0-9]{{2,5}}))?(?![\w.]*[0-9])"
@@ -62,6 +71,11 @@ def _model(match: re.Match[str]) -> Saying:
     """Boeing 747 -> Boeing seven forty-seven."""
     words = pairs(int(match["number"]))
     return (1, " " if match["maker"] == "A" else "", (2, plural(words) if match["more"] else words))
+
+
+def _paired(number: str) -> str:
+    """4090 -> forty ninety."""
+    return pairs(int(number)) if len(number) < 4 else year(int(number))
 
 
 def _plan(match: re.Match[str]) -> str:
@@ -93,7 +107,10 @@ CODES = (
     Rule(_LETTER_POINT, lambda _: " "),
     Rule(_VERSION, _version),
     Rule(_NAMED_VERSION, lambda match: (1, (2, _dotted(match[2])))),
-    Rule(_ROOM, lambda match: (1, (2, pairs(int(match[2]))))),
+    Rule(_ROOM, lambda match: (1, (2, _paired(match[2])))),
+    Rule(_SECRET, lambda match: (1, (2, digits(match[2])))),
+    Rule(_ZIP, lambda match: digits(match[1]) + (f", {digits(match[2])}" if match[2] else "")),
+    *when("-−", Rule(_ZONE, lambda _: " minus ")),
     Rule(_MODEL, _model),
     *when("s", Rule(_SEVERAL, lambda match: plural(pairs(int(match[0][:-1]))))),
     Rule(_STATUS, lambda match: pairs(int(match[0]))),

@@ -93,17 +93,24 @@ _MAGNITUDES = {
     **dict.fromkeys(("t", "T", "tn"), "trillion"),
 }
 CURRENCY_SIGNS = "".join(_SIGNS)
+_CODE = "|".join(_CODES)
 _COUNTRY = rf"(?:(?<![A-Za-z])(?P<country>{'|'.join(_COUNTRIES)})(?=[$]))?"
 _SIGN = rf"(?P<sign>[{CURRENCY_SIGNS}]|(?<![A-Za-z])(?:R[$]|MX[$]|Rs\b\.?))"
-_CODE = "|".join(_CODES)
 _FROM = rf"(?P<from>{NUMBER}|\.[0-9]{{2}}(?![0-9]))"
 _TO = rf"(?:[ ]?[-–][ ]?[{CURRENCY_SIGNS}]?(?P<to>{NUMBER}))?"
 _MAGNITUDE = (
     r"(?P<magnitude>[ -]?(?:hundred|thousand|lakh|million|crore|billion|trillion)\b"
     r"|[ ]?(?:mn|bn|Bn|tn)\b|(?:[kKmMbBTt]|mm)\b)?"
 )
-_PER = r"(?P<per>/(?=[A-Za-z]))?"
-_SIGNED_MONEY = re.compile(rf"{_COUNTRY}{_SIGN}(?:[ ]|(?P<minus>[-−]))?{_FROM}{_TO}{_MAGNITUDE}{_PER}")
+_EACH = {
+    "hr": "hour", "h": "hour", "yr": "year", "mo": "month", "wk": "week", "min": "minute", "sec": "second",
+    "lb": "pound", "kg": "kilogram", "g": "gram", "oz": "ounce", "gal": "gallon", "L": "liter",
+    "kWh": "kilowatt hour", "mi": "mile", "km": "kilometer", "GB": "gigabyte", "sqft": "square foot",
+}  # fmt: skip
+_PER = rf"(?P<per>/(?:(?P<each>{'|'.join(_EACH)})\b|(?=[A-Za-z])))?"
+_SIGNED_MONEY = re.compile(
+    rf"{_COUNTRY}{_SIGN}(?:[ ]|(?P<minus>[-−]))?{_FROM}{_TO}{_MAGNITUDE}(?:[ ](?P<code>{_CODE})\b)?{_PER}"
+)
 _CODED_MONEY = re.compile(rf"(?<!\w)(?P<sign>{_CODE})(?:[ ]|(?P<minus>[-−]))?{_FROM}{_TO}{_MAGNITUDE}{_PER}")
 _MONEY_BEHIND = re.compile(
     rf"{QUANTITY}{_MAGNITUDE}[ ]?(?P<sign>[{CURRENCY_SIGNS}](?![0-9])|(?:{_CODE})\b){_PER}"
@@ -131,12 +138,12 @@ def _comma_money(match: re.Match[str]) -> Saying:
 def _money(match: re.Match[str]) -> str:
     groups = match.groupdict()
     country = _COUNTRIES.get(groups.get("country") or "", "")
-    one, many, cent, cents = _CURRENCIES[match["sign"]]
+    one, many, cent, cents = _CURRENCIES[groups.get("code") or match["sign"]]
     one, many = country + one, country + many
     touches = match.string[match.start() - 1 : match.start()].isalpha()
     lead = (" " if touches else "") + ("minus " if groups.get("minus") else "")
     magnitude = (match["magnitude"] or "").strip(" -")
-    per = " per " if match["per"] else ""
+    per = f" per {_EACH.get(match['each'] or '', '')}" if match["per"] else ""
     amounts = [amount for amount in (match["from"], match["to"]) if amount]
     if not magnitude and {len(amount.partition(".")[2]) for amount in amounts} in ({2}, {0, 2}):
         return lead + " to ".join(_with_cents(amount, one, many, cent, cents) for amount in amounts) + per

@@ -6,6 +6,7 @@ from realtime.normalizer.draft import Rule, Saying, when
 from realtime.normalizer.english_arithmetic import fraction_words
 from realtime.normalizer.english_numbers import (
     APART,
+    NUMBER,
     QUANTITY,
     is_adjective,
     is_one,
@@ -29,9 +30,10 @@ Hz hertz/hertz; kHz kilohertz/kilohertz; MHz megahertz/megahertz; GHz gigahertz/
 W watt; kW kilowatt; MW megawatt; GW gigawatt; kWh kilowatt hour/kilowatt hours; MWh megawatt hour/megawatt hours
 V volt; kV kilovolt; mA milliamp; mAh milliamp hour/milliamp hours; Ω ohm; dB decibel; N newton
 Pa pascal; hPa hectopascal; kPa kilopascal; psi P S I/P S I; rpm R P M/R P M; bpm beat per minute
-fps frame per second; px pixel; cal calorie; kcal kilocalorie; kJ kilojoule
+fps frame per second; px pixel; Tbsp tablespoon; cal calorie; kcal kilocalorie; kJ kilojoule
 % percent/percent; ‰ per mille/per mille; ¢ cent
 k thousand/thousand; M million/million; bn billion/billion; B billion/billion; x times/times; X times/times
+× times/times
 """
 _LENGTHS = """
 km kilometer; m meter; cm centimeter; mm millimeter; nm nanometer; µm micrometer
@@ -54,6 +56,11 @@ _UNITS = {
     **_units(_TABLE),
     **_units(_LENGTHS),
     "sq ft": ("square foot", "square feet"),
+    "sq mi": ("square mile", "square miles"),
+    "sq m": ("square meter", "square meters"),
+    "sq km": ("square kilometer", "square kilometers"),
+    "sq in": ("square inch", "square inches"),
+    "cu ft": ("cubic foot", "cubic feet"),
     **{
         length + mark: (f"{power} {one}", f"{power} {many}")
         # "5 in" may go on in any way, "5 in²" may not.
@@ -62,17 +69,44 @@ _UNITS = {
     },
 }
 _PER = {sign: one for sign, (one, _) in _UNITS.items() if sign[0].islower() or sign == "L"} | {"day": "day"}
+_PER |= {sign + mark: f"{_PER[sign]} squared" for sign in ("s", "m") for mark in ("²", "2", "^2")}
 # Only where the sign touches the number.
-_ATTACHED = frozenset("k M bn B x X".split())
+_ATTACHED = frozenset("k M bn B x X ×".split())
 _UNIT = re.compile(
     rf"{QUANTITY}(?P<scale>[ ](?:thousand|million|billion|trillion))?(?P<gap>[ -]?)"
-    rf"(?P<unit>sq[ ]ft|[A-Za-zµΩ°℃℉]{{1,5}}(?:[²³23]|\^[23])?|[%‰¢])"
-    r"(?:/(?P<per>[A-Za-z]{1,3}[²³23]?))?(?![\w²³])(?:\.(?=[ ][a-z]))?"
+    rf"(?P<unit>(?:sq|cu)\.?[ ](?:ft|mi|m|km|in)|°[ ][CF]|[A-Za-zµΩ°℃℉]{{1,5}}(?:[²³23]|\^[23])?|[%‰¢×])"
+    r"(?:/(?P<per>[A-Za-z]{1,3}(?:\^2|[²³23])?))?(?![\w²³])(?:\.(?=[ ][a-z]))?"
+)
+
+
+_ALGEBRA = re.compile(r"[ ]?[-−+*/=^²³)][ ]?[^\W_]?")
+_EQUATION = re.compile(r"[=+−*/][ ]?$")
+_SCREENS = frozenset("2 4 5 8".split())
+_MANY = re.compile(r"\+|[ ](?!this\b|is\b|was\b|has\b)(?:[a-z]{3,20}s|people)\b")
+# "10%-20%", "5km-10km": the unit is said once.
+_UNIT_TWICE = re.compile(
+    rf"(?<=[0-9])[ ]?(?P<unit>%|°[CF]?|[A-Za-zµ]{{1,4}})[ ]?[-–][ ]?(?={NUMBER}[ ]?(?P=unit)(?![A-Za-z0-9]))"
 )
 
 
 def _unit(match: re.Match[str]) -> Saying:
-    name, gap = match["unit"].replace("μ", "µ"), match["gap"]
+    name, gap, text = (
+        match["unit"].replace("μ", "µ").replace(".", "").replace("° ", "°"),
+        match["gap"],
+        match.string,
+    )
+    if name in ("x", "X") and (
+        _ALGEBRA.match(text, match.end()) or _EQUATION.search(text[max(0, match.start() - 3) : match.start()])
+    ):
+        return None  # y = 2x + 1
+    if (
+        name == "K"
+        and not gap
+        and (match["from"] not in _SCREENS and (len(match["from"]) > 2 or _MANY.match(text, match.end())))
+    ):
+        name = "k"
+    if name == "F" and not gap and 2 <= len(match["from"].partition(".")[0]) <= 3:
+        name = "°F"
     if name not in _UNITS or (gap and name in _ATTACHED):
         return None
     one, many = _UNITS[name]
@@ -88,7 +122,7 @@ def _unit(match: re.Match[str]) -> Saying:
 
 
 _PART = re.compile(
-    rf"{APART}(?<!/)(?:([0-9]{{1,3}})[ ])?([0-9]{{1,2}})/([2-9]|1[0-9])(?P<gap>[ -]?)"
+    rf"{APART}(?<!/)(?:([0-9]{{1,3}})[ -])?([0-9]{{1,2}})/([2-9]|1[0-9])(?P<gap>[ -]?)"
     r"(?P<unit>[A-Za-z]{1,5})(?![\w²³/])(?:\.(?=[ ][a-z]))?"
 )
 
@@ -102,6 +136,9 @@ def _part(match: re.Match[str]) -> Saying:
     return f"{words}{match['gap'] or ' '}{many if match[1] and match['gap'] != '-' else one}"
 
 
+_FEET_INCHES = re.compile(rf"{APART}([0-9]{{1,2}})[ ]?(?:ft|feet)\.?[ ]?([0-9]{{1,2}})[ ]?in\b")
+# A mark behind a number is inches where it closes no quotation.
+_INCHES = re.compile(rf"{APART}({NUMBER})(?:[″”\"](?=[ ][a-z])|″)")
 _FEET = re.compile(rf"{APART}([0-9]{{1,2}})['’′][ ]?([0-9]{{1,2}})(?:[\"”″]|'')")
 _HOURS = re.compile(
     rf"{APART}([0-9]{{1,3}})[ ]?h(?:rs?)?[ ]?([0-5]?[0-9])[ ]?m(?:ins?)?\b(?:[ ]?([0-5]?[0-9])[ ]?s(?:ecs?)?\b)?"
@@ -119,8 +156,25 @@ def _durations(match: re.Match[str], *units: str) -> str:
     )
 
 
+_QUOTING = re.compile('(?<![^\\s(])["“](?=\\S)[^"“”]*$')
+_MEASURED = re.compile(
+    r"[ ](?:and|or|by|in|of|from|to|is|was|are|x|long|wide|tall|deep|high|thick|apart|above|below)\b|[^ ]|$"
+)
+
+
+def _inches(match: re.Match[str]) -> Saying:
+    text, end = match.string, match.end()
+    if text[end - 1] != "″" and _QUOTING.search(text, max(0, match.start() - 120), match.start()):
+        return None
+    unit = "inches" if _MEASURED.match(text, end) and not is_one(match[1]) else "inch"
+    return f"{number_words(match[1])} {unit}"
+
+
 UNITS = (
+    *when("-–", Rule(_UNIT_TWICE, lambda _: "–")),
+    Rule(_FEET_INCHES, lambda match: f"{number_words(match[1])} feet {number_words(match[2])} inches"),
     Rule(_FEET, lambda match: f"{number_words(match[1])} foot {number_words(match[2])}"),
+    *when('″”"', Rule(_INCHES, _inches)),
     Rule(_HOURS, lambda match: _durations(match, "hour", "minute", "second")),
     Rule(_MINUTES, lambda match: _durations(match, "minute", "second")),
     *when("/", Rule(_PART, _part)),

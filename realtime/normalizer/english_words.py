@@ -64,6 +64,8 @@ _BEFORE_NUMBER = {
 _ABBREVIATION = re.compile(
     r"(?<![\w.@-])([A-Za-z]{1,6}(?:\.[A-Za-z]){0,2})\.(?![\w@])(?=(,|[ ]?[0-9]|[ ]\w|))"
 )
+_TOUCHING = re.compile(r"(?<![\w.@-])([Nn]os?|[Ff]igs?|[Vv]ol|[Cc]h|[Ss]ec|pp?)\.(?=[0-9])")
+_DEGREES = re.compile(r"(?<=\bdegrees )[CF]\b(?!['’])")
 _BEFORE_NAME = re.compile(r"\s(?:[A-Z]|and\s)|\s*$")
 _SENTENCE_STARTS = re.compile(r"\s*$|\s+[\"'“‘(]?[A-Z]|[^\S\n]*\n")
 _AFTER_NAME = re.compile(r"(?:\b[A-Z][a-z'’]+|[0-9](?:st|nd|rd|th)) $")
@@ -86,6 +88,12 @@ def _abbreviation(match: re.Match[str]) -> Saying:
         words = _BEFORE_NUMBER[short.lower()]
         return (words.capitalize() if short[0].isupper() else words) + ("" if match[2][0] == " " else " ")
     return None
+
+
+def _touching(match: re.Match[str]) -> str:
+    """No.5 -> Number 5."""
+    words = _BEFORE_NUMBER[match[1].lower()]
+    return f"{words.capitalize() if match[1][0].isupper() else words} "
 
 
 def _full_stop(match: re.Match[str]) -> str:
@@ -137,14 +145,15 @@ def _roman_value(numeral: str) -> int:
 # -- signs ---------------------------------------------------------------------------------------------
 
 _SIGNS = {
-    "&": "and", "=": "equals", "==": "equals", "===": "equals", "!=": "is not", "≠": "is not", "<": "less than",
+    "&": "and", "&&": "and", "=": "equals", "==": "equals", "===": "equals", "!=": "is not", "≠": "is not",
+    "<": "less than",
     ">": "greater than", "≤": "at most", "<=": "at most", "≥": "at least", ">=": "at least", "≈": "about",
     "×": "times", "÷": "divided by", "±": "plus or minus", "+": "plus", "∞": "infinity", "√": "square root of",
     "π": "pi", "~": "about", "^": "to the power of", "@": "at",
 }  # fmt: skip
-_ALONE = frozenset("&±∞√π@")
+_ALONE = frozenset(("&", "&&", *"±∞√π@"))
 _OPERAND_ENDS, _OPERAND_STARTS = frozenset(")%'\"”’"), frozenset("(-−'\"“‘$€£")
-_SIGN = re.compile(r"[ ]*+(?:!==?|\++|[<>=~^]++|[&≠≤≥≈×÷±∞√π@])[ ]*+")
+_SIGN = re.compile(r"[ ]*+(?:!==?|\++|[<>=~^]++|&&|[&≠≤≥≈×÷±∞√π@])[ ]*+")
 _ARROW = re.compile(r"[ ]*+(?:<?[-=]++>|<-++|[←-⇿⟵-⟿])[ ]*+")
 _SLASH = re.compile(r"(?<![^\s\w])/(?=\w)")
 _EITHER = frozenset("he she his her him hers they their them yes no on off true false s".split())
@@ -177,7 +186,8 @@ def _slash(match: re.Match[str]) -> str:
 
 ABBREVIATIONS = (
     *when("/v", Rule(_SHORTHAND, lambda match: _SHORTHAND_WORDS[match[0].lower()])),
-    *when(".", Rule(_ABBREVIATION, _abbreviation)),
+    *when(".", Rule(_TOUCHING, _touching), Rule(_ABBREVIATION, _abbreviation)),
+    *when("CF", Rule(_DEGREES, lambda match: "Celsius" if match[0] == "C" else "Fahrenheit")),
     *when("IVXL", Rule(_CENTURY, lambda match: ordinal(_roman_value(match[1]))), Rule(_ROMAN, _roman)),
 )
 """To be said before numbers: "No. 5" is known by its number."""
