@@ -197,6 +197,7 @@ _MORE = re.compile(r"(?<=[0-9万亿%])\+(?![ ]?[0-9A-Za-z(（])")
 _SIGNS = {
     "+": "加", "=": "等于", "<": "小于", ">": "大于", "≈": "约等于", "×": "乘", "÷": "除以", "&":
     "和", "≤": "小于等于", "≥": "大于等于", "±": "正负", "≠": "不等于", "√": "根号",
+    "∞": "无穷大",
 }  # fmt: skip
 _SIGN = re.compile(rf"[ ]*+([{''.join(_SIGNS)}])[ ]*+")
 _PLUS_PLUS = re.compile(r"(?<=[A-Za-z])\+\+(?![+\w])")
@@ -238,7 +239,7 @@ def _score(match: re.Match[str]) -> str:
 
 
 def _sign(match: re.Match[str]) -> str:
-    between = match.start() > 0 and match.end() < len(match.string)
+    between = (match.start() > 0 or match[1] in "√±≈≥≤") and match.end() < len(match.string)
     return _SIGNS[match[1]] if between else " "
 
 

@@ -5,6 +5,7 @@ import re
 from bisect import bisect
 
 from realtime.normalizer.draft import Draft, Rule, Saying, when
+from realtime.normalizer.formulas import FORMULAS
 
 # Not for the ear, and not for a model either: controls, formatting marks, lone surrogates, private use.
 # The joiners U+200C and U+200D stay: some scripts spell with them.
@@ -141,6 +142,7 @@ STRUCTURE = (
     *when(
         "<", Rule(_HTML, lambda match: "" if match.string[match.end() : match.end() + 1].isspace() else " ")
     ),
+    *FORMULAS,
     *when("\\", Rule(_ESCAPE, lambda match: (1,) if match[1] else " ")),
     *when("[", Rule(_IMAGE, lambda _: (1,)), Rule(_FOOTNOTE, lambda _: ""), Rule(_LINK, lambda _: (1,))),
     *when("<", Rule(_ANGLE, lambda _: (1,))),
