@@ -86,7 +86,13 @@ _MONEY = re.compile(
     rf"(?:[ ]?[-–—~～至到][ ]?(?:{_CODE})?(?P<to>{NUMBER}))?(?P<scale>[ ]?[十百千万亿]{{1,2}})?"
     "(?:[ ]?(?:元|块钱?|美元|欧元|英镑|人民币|日元))?"
 )
-_PER = re.compile(r"(?<=[元块分圆])[ ]?/[ ]?(?=[年月天日周个人次斤吨位份件平米晚张股度小辆台千公升])")
+_MONEY_BEHIND = re.compile(
+    rf"{APART}(?P<from>{NUMBER})(?P<scale>[十百千万亿]{{1,2}})?[ ]?(?P<sign>[A-Z]{{3}})(?![A-Za-z0-9])"
+)
+_PER = re.compile(
+    r"(?<=[元块分圆次克升度瓦步件个])[ ]?/[ ]?"
+    r"(?:(kg)(?![A-Za-z])|(?=[年月天日周个人次斤吨位份件平米晚张股度小辆台千公升分秒]))"
+)
 _PERCENT = re.compile(
     rf"{APART}(?P<from>{NUMBER})(?:[ ]?[%％]?[ ]?[-–—~～至到][ ]?(?P<to>{NUMBER}))?[ ]?(?P<sign>[%％‰])"
 )
@@ -108,8 +114,11 @@ _MEASURE = re.compile(
 # Then A is an ampere, and not the letter of "5A景区".
 _ELECTRIC_BEFORE = re.compile("(?:电|充|安|伏|[0-9] ?V)[^，。；、]{0,9}$")
 _ELECTRIC_BEHIND = re.compile("[ ]?的?(?:电|充|快充|插|保险丝|空开|断路|[/x×*] ?[0-9])")
+_HOURS = re.compile(rf"{APART}([0-9]{{1,3}})[ ]?h[ ]?([0-5]?[0-9])[ ]?min(?![A-Za-z])")
+_TIMES = re.compile(r"(?<=[0-9])[ ]?[xX][ ]?(?=[0-9])")
 _MEASURE_WORDS = (
-    "[个位只条本张件次天周秒点名种家辆块元倍岁杯台套份双层米斤升吨万亿千]|小时|分钟|年(?!级)|公里|公斤"
+    "[个位只条本张件片粒颗首间道句项座根棵朵碗瓶盒袋包箱封"
+    "次天周秒点名种家辆块元倍岁杯台套份双层米斤升吨万亿千]|小时|分钟|年(?!级)|公里|公斤"
 )
 _COUNTED = re.compile(rf"{APART}(?<!第)(?P<from>{NUMBER}){UP_TO}(?=[ ]?(?:{_MEASURE_WORDS}))")
 
@@ -121,6 +130,11 @@ def _money(match: re.Match[str]) -> str:
     words = ("负" if match["minus"] else "") + _counted(amount)
     words += f"到{number_words(match['to'])}" if match["to"] else ""
     return words + (match["scale"] or "").strip() + _CURRENCIES[match["sign"]]
+
+
+def _money_behind(match: re.Match[str]) -> Saying:
+    name = _CURRENCIES.get(match["sign"])
+    return f"{_counted(match['from'])}{match['scale'] or ''}{name}" if name else None
 
 
 def _percent(match: re.Match[str]) -> str:
@@ -141,7 +155,8 @@ def _measure(match: re.Match[str]) -> Saying:
 # -- signs of numbers, and the rest ---------------------------------------------------------------------------
 
 _PRESSURE = re.compile(
-    rf"{APART}([0-9]{{2,3}})/([0-9]{{2,3}})[ ]?(?P<unit>mmHg|毫米汞柱)|(?<=血压)([0-9]{{2,3}})/([0-9]{{2,3}})"
+    rf"{APART}([0-9]{{2,3}})/([0-9]{{2,3}})[ ]?(?P<unit>mmHg|毫米汞柱)"
+    r"|(?:(?<=血压)|(?<=血压[：:为是]))([0-9]{2,3})/([0-9]{2,3})"
 )
 _ALL_DAY = re.compile(rf"{APART}24/7(?![0-9/])")
 _FRACTION = re.compile(rf"{APART}(?<!/)([0-9]{{1,4}})/([1-9][0-9]{{0,3}})(?![0-9/])")
@@ -259,6 +274,8 @@ CHINESE: tuple[Rule, ...] = (
     *when(
         "0123456789",
         Rule(_ITEM, lambda _: (1, "、")),
+        *when("xX", Rule(_TIMES, lambda _: "乘")),
+        *when("h", Rule(_HOURS, lambda match: f"{_counted(match[1])}小时{number_words(match[2])}分钟")),
         *CODES,
         Rule(_ISO_DATE, _iso_date),
         Rule(_YEAR_MONTH, _year_month),
@@ -279,13 +296,14 @@ CHINESE: tuple[Rule, ...] = (
         Rule(_COMPARE, lambda match: _COMPARED[match[0].strip()]),
         *when("+", Rule(_MORE, lambda _: "加")),
         Rule(_MONEY, _money),
-        *when("/", Rule(_PER, lambda _: "每")),
+        Rule(_MONEY_BEHIND, _money_behind),
         Rule(_PERCENT, _percent),
         *when("/", Rule(_PRESSURE, _pressure), Rule(_ALL_DAY, lambda _: "全天候")),
         Rule(_MEASURE, _measure),
         *when("^⁰¹²³⁴⁵⁶⁷⁸⁹", Rule(_POWER, _power)),
         Rule(_FRACTION, lambda match: f"{number_words(match[2])}分之{number_words(match[1])}"),
         Rule(_COUNTED, lambda match: _range(match, counted=True)),
+        *when("/", Rule(_PER, lambda match: "每" + ("公斤" if match[1] else ""))),
         Rule(_SPAN, lambda _: "到"),
         Rule(_HYPHEN, lambda _: ""),
         Rule(_RATIO, lambda _: "比"),

@@ -13,8 +13,10 @@ _PHONE = re.compile(r"(?<![A-Za-z0-9.,-])(?:0[0-9]{2,3}-[0-9]{7,8}|[48]00-[0-9]{
 _COUNTS_NOTHING = (
     r"(?![0-9]|[.,][0-9]|[ ]?[个只条本张件次天年月日周秒点分名位人种家元块万亿千折米倍岁页%％多余])"
 )
+_FREE_CALL = re.compile(r"(?<![A-Za-z0-9.,-])([48]00)([0-9]{3})([0-9]{4})(?![0-9-]|[.,][0-9])")
+_NUMBER_SIGN = re.compile(r"(?<![A-Za-z])N[oO]\.?[ ]?(?=[0-9])")
 _CALLED = re.compile(
-    r"((?:拨打|致电|电话|热线|拨|打|客服|尾号|验证码|密码|邮编|账号|卡号|工号|学号|编号|单号|口令|房间|房号|QQ|Q群|微信)"
+    r"((?:拨打|致电|电话|热线|拨|打|客服|尾号|验证码|密码|邮编|账号|卡号|工号|学号|编号|单号|口令|房间|房号|端口|状态码|错误码|错误代码|QQ|Q群|微信)"
     rf"(?:号码|号)?[ ：:是为“\"]{{0,2}})([0-9]{{3,12}}+){_COUNTS_NOTHING}"
 )
 # Numbers that everybody calls, where something else says so.
@@ -47,7 +49,9 @@ _NICKNAME = re.compile(
 )
 _SEVEN_ELEVEN = re.compile(rf"{APART}7-?11(?=[ ]?(?:便利|超市|连锁|门店))|(?<=便利店)7-11(?![0-9])")
 _ROOM = re.compile(
-    rf"{APART}[1-9][0-9]{{2,3}}(?=室|号房|房间)|(?<=[栋幢座])[1-9][0-9]{{2,3}}(?![0-9.,]|[层楼])"
+    rf"{APART}[1-9][0-9]{{2,3}}(?=室|号房|房间)|{APART}[1-9][0-9]{{2}}(?=路(?:公交|车|[，。]))"
+    rf"|{APART}40[0-9](?=[ ]?(?:错误|页面|报错))"
+    r"|(?:(?<=[栋幢座])|(?<=单元))[1-9][0-9]{2,3}(?![0-9.,]|[层楼])"
 )
 _BORN = re.compile(
     r"(?<![A-Za-z0-9.,:：第])[0-9][05](?=(?:后?[、/和与及跟][ ]?[0-9][05])?后(?![天年月小分秒个面]))"
@@ -82,6 +86,8 @@ CODES = when(
     "0123456789",
     Rule(_MOBILE, lambda match: "，".join(group.translate(ON_PHONE) for group in match.groups())),
     Rule(_PHONE, lambda match: _grouped(match[0])),
+    Rule(_FREE_CALL, lambda match: "，".join(group.translate(ON_PHONE) for group in match.groups())),
+    *when("N", Rule(_NUMBER_SIGN, lambda _: "第")),
     Rule(_CALLED, lambda match: (1, (2, match[2].translate(ON_PHONE)))),
     Rule(_HOTLINE, _hotline),
     Rule(_NICKNAME, lambda match: match[0].translate(ON_PHONE | {ord("."): None, ord("·"): None})),
