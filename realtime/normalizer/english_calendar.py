@@ -21,7 +21,7 @@ _SLASH_DATE = re.compile(
     rf"{APART}([0-3]?[0-9])([/.-])([0-3]?[0-9])\2([12][0-9]{{3}}|[0-9]{{2}})(?![\w/-]|[.][0-9])"
 )
 _MONTH_SLASH_DAY = re.compile(
-    r"(?:(?<=\b[Oo]n )|(?<=\b[Bb]y )|(?<=\b[Dd]ue )|(?<=\b[Uu]ntil ))"
+    r"(?:(?<=\b[Oo]n )|(?<=\b[Dd]ue )|(?<=\b[Uu]ntil ))"
     r"([01]?[0-9])/([0-3]?[0-9])(?![\w/%-]|[.,][0-9])"
 )
 _MONTH_DAY = re.compile(

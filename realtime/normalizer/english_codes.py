@@ -44,7 +44,7 @@ _SECRET = re.compile(
     r"(?<!\w)((?:[Zz]ip|ZIP|PIN|[Pp]in|[Pp]asscode|[Pp]assword|[Ee]xtension|[Ee]xt\.|[Cc]ode)"
     r"(?:[ ]code|[ ]number)?(?:[ ]is|:)?[ ])([0-9]{3,8})(?![\w%-]|[.,][0-9])"
 )
-_ZIP = re.compile(r"(?<=\b[A-Z]{2} )([0-9]{5})(?:-([0-9]{4}))?(?![\w,.-]*[0-9])(?!\w)")
+_ZIP = re.compile(r"(?<=, [A-Z]{2} )([0-9]{5})(?:-([0-9]{4}))?(?![\w,.-]*[0-9])(?!\w)")
 _ZONE = re.compile(r"(?:(?<=\bUTC)|(?<=\bGMT))[-−](?=[0-9])")
 _GROUP = re.compile(r"[0-9]+")
 _IP = re.compile(

@@ -81,6 +81,7 @@ _UNIT = re.compile(
 
 _ALGEBRA = re.compile(r"[ ]?[-−+*/=^²³)][ ]?[^\W_]?")
 _EQUATION = re.compile(r"[=+−*/][ ]?$")
+_NAME_BEHIND = re.compile("[ ][A-Z][a-z]")
 _SCREENS = frozenset("2 4 5 8".split())
 _MANY = re.compile(r"\+|[ ](?!this\b|is\b|was\b|has\b)(?:[a-z]{3,20}s|people)\b")
 # "10%-20%", "5km-10km": the unit is said once.
@@ -105,6 +106,8 @@ def _unit(match: re.Match[str]) -> Saying:
         and (match["from"] not in _SCREENS and (len(match["from"]) > 2 or _MANY.match(text, match.end())))
     ):
         name = "k"
+    if name == "B" and _NAME_BEHIND.match(text, match.end()):
+        return None  # 221B Baker Street
     if name == "F" and not gap and 2 <= len(match["from"].partition(".")[0]) <= 3:
         name = "°F"
     if name not in _UNITS or (gap and name in _ATTACHED):
@@ -138,7 +141,7 @@ def _part(match: re.Match[str]) -> Saying:
 
 _FEET_INCHES = re.compile(rf"{APART}([0-9]{{1,2}})[ ]?(?:ft|feet)\.?[ ]?([0-9]{{1,2}})[ ]?in\b")
 # A mark behind a number is inches where it closes no quotation.
-_INCHES = re.compile(rf"{APART}({NUMBER})(?:[″”\"](?=[ ][a-z])|″)")
+_INCHES = re.compile(rf"{APART}({NUMBER})(?:[″”\"](?=[ ](?!he\b|she\b|they\b|said\b|says\b|we\b)[a-z])|″)")
 _FEET = re.compile(rf"{APART}([0-9]{{1,2}})['’′][ ]?([0-9]{{1,2}})(?:[\"”″]|'')")
 _HOURS = re.compile(
     rf"{APART}([0-9]{{1,3}})[ ]?h(?:rs?)?[ ]?([0-5]?[0-9])[ ]?m(?:ins?)?\b(?:[ ]?([0-5]?[0-9])[ ]?s(?:ecs?)?\b)?"

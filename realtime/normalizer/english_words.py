@@ -84,8 +84,8 @@ def _abbreviation(match: re.Match[str]) -> Saying:
         return _NEVER_LAST[short]
     if short in _PLAIN:
         return _PLAIN[short] + _full_stop(match)
-    if match[2][-1:].isdigit() and short.lower() in _BEFORE_NUMBER:
-        words = _BEFORE_NUMBER[short.lower()]
+    if match[2][-1:].isdigit() and (name := short.lower() if len(short) > 1 else short) in _BEFORE_NUMBER:
+        words = _BEFORE_NUMBER[name]
         return (words.capitalize() if short[0].isupper() else words) + ("" if match[2][0] == " " else " ")
     return None
 

@@ -9,7 +9,7 @@ _BRACKETED = re.compile(rf"\\\(({_WITHIN})\\\)|\\\[({_WITHIN})\\\]")
 _DISPLAYED = re.compile(r"\$\$([^$]{1,300})\$\$")
 # Between dollars there is a formula, not a price, where something is in it that prices do not have.
 _INLINE = re.compile(
-    r"(?<![A-Za-z0-9$\\])\$((?=[^\s$])(?=[^$\n\\^_{=]{0,200}[\\^_{=])[^$\n]{0,200}(?<!\s)|[A-Za-z])\$(?![A-Za-z0-9$])"
+    r"(?<![A-Za-z0-9$\\])\$((?=[^\s$0-9][^$\n\\^_{=]{0,200}[\\^_{=]|[0-9\\^_{][^$\n\\^_{]{0,200}[\\^_{])[^$\n]{0,200}(?<!\s)|[A-Za-z])\$(?![A-Za-z0-9$])"
 )
 _ARGUMENT = r"\s?\{([^{}]{0,80})\}"
 _WRAPPED = re.compile(

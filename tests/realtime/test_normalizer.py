@@ -119,7 +119,7 @@ ENGLISH = {
         ("on March 3–5", "on March third to fifth"),
         ("In May 2024.", "In May twenty twenty-four."),
         ("July 4", "July fourth"),
-        ("due 12/25, 12/25", "due December twenty-fifth, twelve out of twenty-five"),
+        ("due 12/25, by 12/25", "due December twenty-fifth, by twelve out of twenty-five"),
         ("Mon–Fri", "Monday to Friday"),
         (
             "the 2024/25 season in FY2024",
@@ -177,6 +177,8 @@ ENGLISH = {
         ("350F, 20 degrees C", "three hundred fifty degrees Fahrenheit, twenty degrees Celsius"),
         ("100K users, a 4K screen", "one hundred thousand users, a four K screen"),
         ("y = 2x + 1", "y equals two x plus one"),
+        ('I am 5" he said', 'I am five" he said'),
+        ("221B Baker Street, 7B people", "two hundred twenty-one B Baker Street, seven billion people"),
         ("5 in a row", "five in a row"),
     ],
     "phone numbers": [
@@ -272,6 +274,7 @@ ENGLISH = {
         ("approx. 5 of them", "approximately five of them"),
         ("No. 5, p. 7", "Number five, page seven"),
         ("No. Never.", "No. Never."),
+        ("Part C. 5 of them", "Part C. five of them"),
         ("No.5 in fig.2", "Number five in figure two"),
         ("Acme Inc. grew", "Acme Incorporated grew"),
         ("the U.S. and NASA", "the U.S. and NASA"),
@@ -414,6 +417,7 @@ MARKUP = [
     (r"\(x^{2} \leq 5\) and $$\frac{1}{2}$$", "x squared at most five and one half"),
     (r"$\text{speed} = \frac{\text{distance}}{\text{time}}$", "speed equals distance divided by time"),
     (r"\[\sqrt{16} = 4 \times 1\]", "square root of sixteen equals four times one"),
+    ("$x$ is $10^{-3}$, $5=5€$", "x is ten to the power of minus three, five dollars equals five euros"),
     ("It costs $5 and then $6.", "It costs five dollars and then six dollars."),
     ("<b>x</b> &amp; y<br>z", "x and y z"),
     ("snake_case and __init__", "snake case and init"),
