@@ -366,9 +366,10 @@ class Conversation:
         if (reply := self._reply) is None:
             return
         text = self._turns.text
-        if self._meant(text, seconds) and (
-            not self._listens(text) or (text and reply.nearly_over(_NEARLY_OVER_WORDS))
-        ):
+        # What cannot be stopped goes on anyhow, so that nothing speaks against an answer after it.
+        answers = not self._interruptible(reply) or reply.nearly_over(_NEARLY_OVER_WORDS)
+        worded = any(map(str.isalnum, text))
+        if self._meant(text, seconds) and (not self._listens(text) or (worded and answers)):
             self._go_on()
         else:
             self._turns.discard()
@@ -385,7 +386,9 @@ class Conversation:
             return True
         if not reply.audible or reply.nearly_over(_NEARLY_OVER_WORDS):  # little is lost if it was not
             return seconds >= _SHORTEST
-        return seconds >= self._config.cough or is_interjection(text, self._config.language)
+        if seconds >= self._config.cough or is_interjection(text, self._config.language):
+            return True
+        return seconds >= _SHORTEST and self._listens(text) and not self._interruptible(reply)
 
     def _go_on(self) -> None:
         """The caller speaks words: he interrupts the agent, or goes on with a turn that was taken for over."""

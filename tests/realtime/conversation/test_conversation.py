@@ -280,6 +280,31 @@ def test_a_protected_passage_is_heard_to_its_end_and_the_caller_is_answered_then
     assert heard(stage).startswith(config.greeting.strip())
 
 
+@pytest.mark.parametrize("seconds", [0.3, 0.8])
+@pytest.mark.parametrize("protected", [True, False])
+def test_who_says_yes_over_what_cannot_be_stopped_is_answered_after_it(
+    protected: bool, seconds: float
+) -> None:
+    asked = "This call is recorded. Do you agree to that, yes or no?"
+    config = replace(CONFIG, greeting=asked, greeting_protected=protected, interruptible=protected)
+    stage = Stage(config).start()
+    stage.run(20 / PACE)
+    stage.say("Yes.", seconds)
+    stage.run(6.0)
+    assert stage.events(Held, Interrupted) == []
+    assert stage.events(TurnEnded) == [TurnEnded(2, "Yes.")]
+    assert stage.history == [("assistant", asked), ("user", "Yes."), ("assistant", "Well.")]
+
+
+@pytest.mark.parametrize(("noise", "seconds"), [("", 0.4), ("...", 0.6), ("Thank you.", 0.4), ("Yes.", 0.1)])
+def test_a_cough_over_what_cannot_be_stopped_is_no_answer(noise: str, seconds: float) -> None:
+    stage = Stage(replace(CONFIG, greeting=STORY, greeting_protected=True)).start()
+    stage.run(2.0)
+    stage.say(noise, seconds)
+    stage.run(10.0)
+    assert stage.history == [("assistant", STORY)]
+
+
 def test_an_agent_that_is_not_interruptible_still_joins_what_came_before_its_first_sound() -> None:
     config = replace(CONFIG, interruptible=False)
     stage = Stage(config, [Thoughts(["Which?"], delay=1.0), TELLS, Thoughts(["Fine."])]).start()
