@@ -83,7 +83,8 @@ class Conversation:
         self._turn: int | None = None  # the caller's, if he has said something
         self._reply: Reply | None = None
         self._held_since: float | None = None
-        self._wordless = False  # what holds the agent has been listened to, and has no words so far
+        self._voice_since = 0.0  # when the last voice began
+        self._wordless = False  # the voice has been listened to, and has no words so far
         self._pending = ""  # what the caller said while he could not interrupt
         self._says: deque[Say] = deque()
         self._leaving = False
@@ -132,6 +133,8 @@ class Conversation:
         match event:
             case VoiceStarted():
                 self._tell(CallerStarted())
+                self._voice_since = now
+                self._wordless &= self.held  # what holds the agent is still the same
                 self._hold(now)
             case VoiceStopped():
                 self._tell(CallerStopped())
@@ -269,7 +272,14 @@ class Conversation:
         """When something may have to be done although nothing happens."""
         if self.over:
             return None
-        times = [self._turns.due, self._keypad.due, self._release_at, self._fill_at, self._give_up_at]
+        times = [
+            self._turns.due,
+            self._keypad.due,
+            self._release_at,
+            self._claim_at,
+            self._fill_at,
+            self._give_up_at,
+        ]
         return min((time for time in times if time is not None), default=None)
 
     def poll(self, now: float) -> None:
@@ -284,13 +294,23 @@ class Conversation:
         if self._give_up_at is not None and now >= self._give_up_at:
             self._give_up(now)
         self._take_turn(now)
+        self._next(now)
 
     @property
     def _release_at(self) -> float | None:
-        if self._held_since is None:
+        return None if self._held_since is None else self._held_since + self._patience
+
+    @property
+    def _claim_at(self) -> float | None:
+        """When the agent stops waiting for a voice without words to say what it has to, or to leave."""
+        if self._reply is not None or self._keypad.due is not None or not (self._says or self._leaving):
             return None
+        return self._voice_since + self._patience if self._turns.open and not self._turns.guess else None
+
+    @property
+    def _patience(self) -> float:
         # A recogniser that is slow gets as much time again.
-        return self._held_since + self._config.max_hold * (1 if self._wordless else 2)
+        return self._config.max_hold * (1 if self._wordless else 2)
 
     @property
     def _fill_at(self) -> float | None:
@@ -350,16 +370,22 @@ class Conversation:
     def _next(self, now: float) -> None:
         """With nothing to be said, go on with what waits."""
         while self._reply is None and not self.over:
-            if self._says and (self._says[0].protected or not self._turns.open):
+            if self._says and (self._says[0].protected or not self._has_floor(now)):
                 self._say(self._says.popleft())
             elif self._pending:
                 text, self._pending = self._pending, ""
                 self._ended(text, now)
             else:
-                if self._leaving and not self._says:
+                if self._leaving and not self._says and not self._has_floor(now):
                     self._leaving = False
                     self._actions.append(HangUp())
                 return
+
+    def _has_floor(self, now: float) -> bool:
+        """Whether the caller is saying something, or pressing keys."""
+        if self._keypad.due is not None:
+            return True
+        return self._turns.open and (bool(self._turns.guess) or now < self._voice_since + self._patience)
 
     def _decide(self, seconds: float | None = None) -> None:
         """A phrase is known: is the agent interrupted by it, or did the caller cough, or show that he listens?"""

@@ -44,7 +44,7 @@ class Instruct:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Hang up when what is being said has been heard."""
+    """Hang up when what is being said has been heard, and the caller has been answered if he speaks by then."""
 
 
 Command = Say | Interrupt | UserText | ToolResult | Instruct | Leave

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.conversation import AgentConfig
-from realtime.conversation.actions import StopThinking, Think
+from realtime.conversation.actions import HangUp, StopThinking, Think
 from realtime.conversation.events import Interrupt, Leave, Say, ToolResult, UserText
 from realtime.mind.base import ToolCall
 from tests.realtime.conversation.stage import SPEECH, Stage, Thoughts
@@ -146,7 +146,29 @@ def test_no_word_of_the_caller_is_lost_and_in_the_end_everybody_is_silent(
     heard = [word for role, text in stage.history if role == "user" for word in text.split()]
     assert sorted(word for word in heard if word[0] == "w") == sorted(played.said)
     stage.do(Leave())
+    assert isinstance(stage.actions[-1][1], HangUp)
     stage.hang_up()
+
+
+@given(configs, st.lists(thoughts, min_size=1, max_size=6), steps, steps)
+@settings(max_examples=120, deadline=None)
+def test_who_is_to_leave_does_when_everything_has_been_answered(
+    config: AgentConfig,
+    minds: list[Thoughts],
+    before: list[tuple[tuple[str, float], float]],
+    after: list[tuple[tuple[str, float], float]],
+) -> None:
+    played = Script(config, minds)
+    stage = played.stage
+    for step, wait in before:
+        played.play(step, wait)
+    stage.do(Leave())
+    for step, wait in after:
+        if not any(isinstance(action, HangUp) for _, action in stage.actions):
+            played.play(step, wait)
+    stage.run(max(0.0, played.free - stage.now) + 120.0)
+    stage.check_history(APOLOGY, FILLER)
+    assert [isinstance(action, HangUp) for _, action in stage.actions].count(True) == 1
 
 
 @given(st.floats(0.0, 6.0), st.integers(2, 12))

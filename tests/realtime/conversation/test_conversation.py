@@ -430,6 +430,77 @@ def test_leaving_waits_for_what_a_client_wants_said_when_the_caller_is_silent() 
     assert [type(action) for _, action in stage.actions].count(HangUp) == 1
 
 
+def left_when_all_was_said(stage: Stage) -> bool:
+    hangs_up = [at for at, action in stage.actions if isinstance(action, HangUp)]
+    ended = [at for at, event in stage.told if isinstance(event, ReplyEnded)]
+    return len(hangs_up) == 1 and hangs_up[0] >= max(ended)
+
+
+def test_who_has_something_to_say_is_not_hung_up_on() -> None:
+    stage = Stage(mind=[TELLS, Thoughts(["Which one?"])]).start()
+    stage.run(stage.say("Tell me a story.") + 2.0)
+    stage.do(Leave())
+    stage.run(stage.say("Wait please, I have another question.") + 0.2)
+    assert len(stage.events(Interrupted)) == 1
+    stage.run(4.0)
+    assert stage.history[-2:] == [
+        ("user", "Wait please, I have another question."),
+        ("assistant", "Which one?"),
+    ]
+    assert left_when_all_was_said(stage)
+
+
+def test_an_agent_that_is_to_leave_while_the_caller_speaks_answers_him_first() -> None:
+    stage = Stage().start()
+    over = stage.say("What time is it?")
+    stage.run(0.5)
+    stage.do(Leave())
+    stage.run(over + 3.0)
+    assert heard(stage) == "Well."
+    assert left_when_all_was_said(stage)
+
+
+def test_an_agent_that_is_to_leave_waits_for_the_last_key() -> None:
+    stage = Stage(mind=[TELLS, Thoughts(["Thanks."])]).start()
+    stage.run(stage.say("Tell me a story.") + 2.0)
+    stage.do(Leave())
+    stage.digit("4")
+    stage.run(1.0)
+    stage.digit("2")
+    stage.run(5.0)
+    assert stage.history[-2:] == [("user", "[keypad: 42]"), ("assistant", "Thanks.")]
+    assert left_when_all_was_said(stage)
+
+
+def test_a_noise_without_words_keeps_an_agent_from_leaving_no_longer_than_it_may_hold_it() -> None:
+    stage = Stage().start()
+    start = stage.now
+    stage.say("", 9.0)
+    stage.run(1.0)
+    stage.do(Leave())
+    stage.run(8.0)
+    assert stage.when(HangUp) - start == pytest.approx(ONSET + 3.0, abs=2 * TICK)
+
+
+def test_a_cough_keeps_an_agent_from_leaving_no_longer_than_it_lasts() -> None:
+    stage = Stage().start()
+    start = stage.now
+    over = stage.say("", 0.4)
+    stage.run(0.2)
+    stage.do(Leave())
+    stage.run(over)
+    assert stage.when(HangUp) - start == pytest.approx(over, abs=2 * TICK)
+
+
+def test_a_client_has_its_word_in_spite_of_a_noise_that_does_not_end() -> None:
+    stage = Stage().start()
+    stage.say("", 20.0)
+    stage.run(1.0)
+    stage.do(Say("News!"))
+    stage.run(5.0)
+    assert heard(stage) == "News!"
+
+
 @pytest.mark.parametrize("protected", [True, False])
 def test_what_is_typed_without_end_is_forgotten_from_its_beginning(protected: bool) -> None:
     stage = Stage(mind=[Thoughts(never_ends=True)]).start()
