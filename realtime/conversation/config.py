@@ -12,9 +12,9 @@ class AgentConfig:
     """What holds for a conversation from its first word on. All times are seconds.
 
     It speaks as ``speech`` says, in the line's format, and hears ``language`` (a code; None: found out). The mind
-    gets ``instructions`` and ``tools``. ``greeting`` comes first; if it is ``greeting_protected`` no voice stops
-    it, and nothing does if the agent is not ``interruptible``. A pressed key does if ``digits_interrupt``; keys
-    become a turn after ``digits_pause``, or with "#".
+    gets ``instructions`` and ``tools``. A voice stops the agent if it is ``interruptible``, a pressed key if
+    ``digits_interrupt``; keys become a turn after ``digits_pause``, or with "#". ``greeting`` comes first; if it
+    is ``greeting_protected`` neither stops it.
 
     A mind that has not begun after ``filler_after`` is covered by ``filler``, and given up after ``mind_seconds``
     without a thought; ``apology`` is said when it fails. Neither is in the history, of which the last

@@ -173,8 +173,8 @@ class Conversation:
         """The caller pressed a key."""
         if self.over:
             return
-        if self._config.digits_interrupt:
-            self._interrupt()
+        if self._config.digits_interrupt and self._reply is not None and not self._reply.protected:
+            self._break_off()
         self._keypad.press(digit, now)
         self._take_turn(now)
 

@@ -9,7 +9,7 @@ from realtime.utterance import SpokenWord
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Speak a text, after what is being spoken. ``protected``: the caller's voice does not stop it."""
+    """Speak a text, after what is being spoken. ``protected``: neither voice nor key stops it."""
 
     text: str
     protected: bool = False

@@ -336,15 +336,25 @@ def test_keys_are_a_turn_after_a_pause_or_with_the_last_one() -> None:
     assert [text for role, text in stage.history if role == "user"] == ["[keypad: 12]", "[keypad: 7#]"]
 
 
+@pytest.mark.parametrize("voices_do", [True, False])
 @pytest.mark.parametrize("interrupts", [True, False])
-def test_a_key_interrupts_if_it_may(interrupts: bool) -> None:
-    stage = Stage(replace(CONFIG, digits_interrupt=interrupts), [TELLS, Thoughts(["Thanks."])]).start()
+def test_a_key_interrupts_if_it_may(interrupts: bool, voices_do: bool) -> None:
+    config = replace(CONFIG, digits_interrupt=interrupts, interruptible=voices_do)
+    stage = Stage(config, [TELLS, Thoughts(["Thanks."])]).start()
     stage.run(stage.say("Tell me a story.") + 2.0)
     stage.digit("#")
     stage.run(12.0)
     assert (heard(stage) == f"{STORY} Thanks.") is not interrupts
     assert len(stage.events(Interrupted)) == interrupts
     assert stage.history[-2:] == [("user", "[keypad: #]"), ("assistant", "Thanks.")]
+
+
+def test_no_key_stops_a_protected_passage() -> None:
+    stage = Stage(replace(CONFIG, greeting=STORY, greeting_protected=True)).start()
+    stage.run(2.0)
+    stage.digit("#")
+    stage.run(8.0)
+    assert stage.history == [("assistant", STORY), ("user", "[keypad: #]"), ("assistant", "Well.")]
 
 
 def test_a_key_before_the_first_sound_joins_what_was_said() -> None:
