@@ -94,7 +94,7 @@ class Agent:
         self._meter = meter
         self._judge = judge
         self._observer = observer
-        self._conversation = Conversation(config)
+        self._conversation = Conversation(_as_heard(config, ears))
         self._loop = asyncio.get_running_loop()
         self._mouth: Mouth | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -408,6 +408,12 @@ class Agent:
                 await meter.spoke(amount)
             else:
                 await meter.heard(amount)
+
+
+def _as_heard(config: AgentConfig, ears: Ears) -> AgentConfig:
+    """With the language in which the caller's words will be written, if there is no other."""
+    languages = ears.info.languages if ears.info else ()
+    return replace(config, language=languages[0]) if len(languages) == 1 else config
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -289,6 +289,35 @@ async def test_a_cough_resumes_where_the_agent_stopped() -> None:
         assert [message.content for message in agent.history][1:] == [STORY]
         heard = np.concatenate([np.frombuffer(packet, "<i2") for packet in line.packets()])
         assert word_error_rate(STORY, transcribe(heard.astype(np.float32) / 32768, line.rate)) <= 0.2
+
+
+class Italian(Borrowed):
+    """Hears "come", which is "what?", in all that is short; and knows the languages that it is said to."""
+
+    def __init__(self, *languages: str) -> None:
+        super().__init__()
+        self.info = replace(self.info, languages=languages)
+
+    def transcribe(self, pcm: Pcm, language: str | None) -> Sequence[HeardSegment]:
+        seconds = len(pcm) / HEARS
+        return [HeardSegment(0.0, seconds, "Come.")] if seconds < 1.0 else super().transcribe(pcm, language)
+
+
+@pytest.mark.parametrize(("languages", "interrupts"), [(("en",), False), (("en", "it"), True)])
+@fast(2)
+async def test_a_short_word_interrupts_only_in_a_language_that_the_recogniser_hears(
+    languages: Sequence[str], interrupts: bool
+) -> None:
+    async with house(lambda: Italian(*languages)) as shared:
+        line = MemoryLine(lead=0.2)
+        async with shared.call(Teller([[STORY]]), line):
+            line.do(UserText("Tell me a story."))
+            async with room(line):
+                await told(line, lambda: len(words_of(line, 1)) >= 5)
+            await line.say(np.concatenate([resample(spoken("Come"), 5, 4), silence(1.0)]))
+            async with room(line):
+                await line.until(ReplyEnded)
+        assert (" ".join(words_of(line, 1)) == STORY) is not interrupts
 
 
 @fast(2)
