@@ -3,10 +3,9 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol
 
 from engine.origin import current
 from engine.speech import Pcm
@@ -40,6 +39,7 @@ from realtime.microphone import Microphone
 from realtime.mind.base import Message, Mind, MindError
 from realtime.mouth import Began, EndHeard, Mouth, MouthEvent, WordsHeard
 from realtime.observer import NOBODY, Answered, Floor, Observer, Thought
+from realtime.outbox import Outbox
 from realtime.speaker import Speaker
 from realtime.turns import HEARING_PAUSE, JUDGED_SECONDS, TurnJudge
 
@@ -50,8 +50,6 @@ _BETWEEN_QUESTIONS = 0.1  # seconds between two requests to a mind, however fast
 _MOST_FAILURES = 3  # of a recogniser, one after the other, before the conversation is given up
 
 log = logging.getLogger(__name__)
-
-_Item = TypeVar("_Item")
 
 
 class ClientGone(ConnectionError):
@@ -65,8 +63,8 @@ class Meter(Protocol):
         """So much of the caller was listened to."""
         ...
 
-    async def spoke(self, text: str) -> None:
-        """A text is being spoken."""
+    async def spoke(self, size: int) -> None:
+        """So many bytes of text, in UTF-8, are being spoken."""
         ...
 
 
@@ -107,9 +105,11 @@ class Agent:
         self._acting = False
         self._over = asyncio.Event()
         self._error: Exception | None = None
-        self._untold: asyncio.Queue[ConversationEvent | None] = asyncio.Queue(_MOST_WAITING)
-        self._used: asyncio.Queue[float | str | None] = asyncio.Queue(_MOST_WAITING)
+        self._untold = Outbox(_MOST_WAITING)
+        self._used = asyncio.Event()  # something was that is to be counted
         self._seconds = 0.0  # heard and not counted
+        self._bytes = 0  # of text, spoken and not counted
+        self._all_used = False
 
     @property
     def history(self) -> tuple[Message, ...]:
@@ -160,11 +160,9 @@ class Agent:
         for task in others:
             self._stop(task)
         await asyncio.gather(*others, return_exceptions=True)
-        self._use(self._seconds)
-        with suppress(asyncio.QueueFull):
-            self._untold.put_nowait(None)
-        with suppress(asyncio.QueueFull):
-            self._used.put_nowait(None)
+        self._untold.close()
+        self._all_used = True
+        self._used.set()
         await asyncio.wait(closing, timeout=_LAST_WORDS)
         for task in closing:
             task.cancel()
@@ -227,7 +225,8 @@ class Agent:
             case BeginReply(turn):
                 self._mouth.start(self._speech, str(turn))
             case SayText(turn, text, flush):
-                self._use(text)
+                self._bytes += len(text.encode())
+                self._used.set()
                 self._mouth.text(text, str(turn))
                 if flush:
                     self._mouth.flush(str(turn))
@@ -245,7 +244,8 @@ class Agent:
                     self._own(self._ask(self._judge, question, self._microphone.lately()))
             case Tell(event):
                 self._observe(event)
-                self._put(self._untold, event, ClientGone("the client does not take what it is told"))
+                if not self._untold.put(event):
+                    self._fail(ClientGone("the client does not take what it is told"))
             case HangUp():
                 self._over.set()
 
@@ -304,7 +304,9 @@ class Agent:
         async for event in line:
             match event:
                 case Heard(pcm):
-                    self._listened(len(pcm) / line.format.hears_at)
+                    self._seconds += len(pcm) / line.format.hears_at
+                    if self._seconds >= _BILLED_SECONDS:
+                        self._used.set()
                     await self._microphone.put(pcm)
                 case Digit(digit):
                     self._do(self._conversation.digit, digit)
@@ -382,32 +384,22 @@ class Agent:
 
     async def _tell(self, line: Line) -> None:
         """Tell the client what happens, until there is nothing more to tell."""
-        while (event := await self._untold.get()) is not None:
+        async for event in self._untold:
             await line.tell(event)
 
-    def _put(self, queue: asyncio.Queue[_Item], item: _Item, full: Exception) -> None:
-        try:
-            queue.put_nowait(item)
-        except asyncio.QueueFull:
-            self._fail(full)
-
-    def _listened(self, seconds: float) -> None:
-        self._seconds += seconds
-        if self._seconds >= _BILLED_SECONDS:
-            self._use(self._seconds)
-            self._seconds = 0.0
-
-    def _use(self, amount: float | str) -> None:
-        if self._meter is not None and amount:
-            self._put(self._used, amount, RuntimeError("what is used is not counted in time"))
-
     async def _count(self, meter: Meter) -> None:
-        """Have counted what is used, until there is nothing more to count."""
-        while (amount := await self._used.get()) is not None:
-            if isinstance(amount, str):
-                await meter.spoke(amount)
-            else:
-                await meter.heard(amount)
+        """Have counted what is used, until that was the last of it."""
+        over = False
+        while not over:
+            await self._used.wait()
+            self._used.clear()
+            over = self._all_used
+            if self._bytes:
+                size, self._bytes = self._bytes, 0
+                await meter.spoke(size)
+            if self._seconds >= _BILLED_SECONDS or (over and self._seconds):
+                seconds, self._seconds = self._seconds, 0.0
+                await meter.heard(seconds)
 
 
 def _as_heard(config: AgentConfig, ears: Ears) -> AgentConfig:

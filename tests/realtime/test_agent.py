@@ -26,6 +26,7 @@ from realtime.conversation.events import (
     Leave,
     MindFailed,
     ReplyEnded,
+    ReplyText,
     Resumed,
     Say,
     SpokenWords,
@@ -506,15 +507,15 @@ class Counted:
     def __init__(self, seconds: float = 1e9) -> None:
         self.seconds = seconds
         self.listened = 0.0
-        self.texts: list[str] = []
+        self.spoken = 0
 
     async def heard(self, seconds: float) -> None:
         self.listened += seconds
         if self.listened > self.seconds:
             raise PermissionError("out of credit")
 
-    async def spoke(self, text: str) -> None:
-        self.texts.append(text)
+    async def spoke(self, size: int) -> None:
+        self.spoken += size
 
 
 @fast(3)
@@ -524,7 +525,7 @@ async def test_what_is_heard_and_spoken_is_counted() -> None:
         async with shared.call(Teller([["It is noon."]]), line, {"greeting": "Hello."}, meter=meter):
             await ask(line, "What time is it?")
             await told(line, lambda: words_of(line, 2) == ["It", "is", "noon."])
-        assert "".join(meter.texts) == "Hello.It is noon. "
+        assert meter.spoken == len("Hello.It is noon. ")
         assert meter.listened == pytest.approx(line.taken)
 
 
@@ -569,11 +570,13 @@ class Gushing:
 
     def __init__(self) -> None:
         self.told = 0
+        self.done = asyncio.Event()
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[Tool]) -> AsyncIterator[Thought]:
         for number in range(3000):
             yield TextDelta(f"{number} ")
             self.told += 1
+        self.done.set()
 
 
 @fast(3)
@@ -589,6 +592,46 @@ async def test_a_reply_that_is_there_at_once_is_taken_like_any_other() -> None:
         assert line.told[-1][1] == Ended()
 
 
+class Busy(Counted):
+    """A meter whose books are with somebody else for a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = asyncio.Event()
+
+    async def spoke(self, size: int) -> None:
+        await self.free.wait()
+        await super().spoke(size)
+
+
+class Slow(MemoryLine):
+    """A client that takes nothing for a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = asyncio.Event()
+
+    async def tell(self, event: ConversationEvent) -> None:
+        await self.free.wait()
+        await super().tell(event)
+
+
+@fast(3)
+async def test_a_reply_that_is_there_at_once_waits_for_a_slow_client_and_slow_books() -> None:
+    async with house() as shared:
+        line, mind, meter = Slow(), Gushing(), Busy()
+        async with shared.call(mind, line, meter=meter):
+            line.do(UserText("Count for me."))
+            await mind.done.wait()
+            meter.free.set()
+            line.free.set()
+            await line.until(SpokenWords)
+        whole = "".join(f"{number} " for number in range(3000))
+        assert "".join(event.text for _, event in line.told if isinstance(event, ReplyText)) == whole
+        assert meter.spoken == len(whole)
+        assert line.told[-1][1] == Ended()
+
+
 class Deaf(MemoryLine):
     """Its client takes nothing that it is told."""
 
@@ -600,7 +643,8 @@ class Deaf(MemoryLine):
 async def test_a_client_that_takes_nothing_is_given_up() -> None:
     async with house() as shared:
         line = Deaf()
-        line.do(UserText("Count for me."))
+        for number in range(400):
+            line.do(UserText(f"Count to {number}."))
         agent = Agent(shared.speaker, shared.ears, Gushing(), AgentConfig(request(line.format.output)))
         with pytest.raises(ClientGone, match="does not take"):
             await agent.run(line)

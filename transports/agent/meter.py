@@ -38,9 +38,9 @@ class CallMeter:
         """Pay for audio that is recognised. Raises RequestError if that cannot be done (any more)."""
         await self._open[0].take(seconds, streamed=True)
 
-    async def spoke(self, text: str) -> None:
+    async def spoke(self, size: int) -> None:
         """Pay for text that is spoken; raises likewise."""
-        await self._open[1].take(len(text.encode()), streamed=True)
+        await self._open[1].take(size, streamed=True)
 
     def _close(self) -> None:
         for admission in self._open:
