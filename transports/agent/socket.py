@@ -66,15 +66,13 @@ async def converse(socket: WebSocket) -> None:
         return
     with place:
         await accept(socket)
-        try:
+        # Whoever is gone needs no answer; Starlette has both errors for that.
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             await _serve(socket, services, caller)
-        except (WebSocketDisconnect, RuntimeError):
-            # Whoever is gone needs no answer; Starlette has both errors for that.
-            if socket.client_state is WebSocketState.CONNECTED is socket.application_state:
-                raise
 
 
 async def _serve(socket: WebSocket, services: Services, caller: Caller) -> None:
+    """The conversation, and how it ends. Raises what breaks when the client is gone."""
     try:
         message = await _start(socket)
         if message is None:
@@ -98,9 +96,14 @@ async def _serve(socket: WebSocket, services: Services, caller: Caller) -> None:
     except ClientGone as error:
         log.warning("a conversation was ended: %s", error)
         code = _CLIENTS_FAULT
-    except _REFUSALS as error:
+    except Exception as error:
         wrong = failure(error)
-        services.turned_away(wrong.status)
+        if isinstance(error, _REFUSALS):
+            services.turned_away(wrong.status)
+        elif socket.client_state is WebSocketState.CONNECTED is socket.application_state:
+            log.exception("a conversation broke")
+        else:
+            raise
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await socket.send_json({"type": "error", "message": wrong.message, "status": wrong.status})
         busy = wrong.status in (429, 503)

@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from engine.audio import AudioStream, OpusDecoder, packet_format, split_packets
+from engine.speech import Pcm
 from tests.hearing import transcribe, word_error_rate
 from tests.transports.agent.client import MIC_RATE, conversing, speech
 from tests.transports.agent.conftest import Mind
@@ -166,6 +167,22 @@ async def test_what_is_no_message_is_told_and_the_conversation_goes_on(server: R
         assert "type: got 'dance'; expected one of say, " in (await client.until("error"))["message"]
         await client.tell(type="user_text", text="Still there?")
         assert (await client.until("reply_ended"))["text"].strip() == "Still there?"
+
+
+async def test_a_failure_of_ours_is_told_and_the_socket_closed_with_1011(thinking: Running) -> None:
+    class Broken:
+        def complete(self, pcm: Pcm) -> float:
+            raise RuntimeError("something that nobody has thought of")
+
+    agents = thinking.services.agents
+    agents.judge, judge = Broken(), agents.judge
+    try:
+        async with conversing(thinking) as client:
+            client.say(speech("Hello?"))
+            assert (await client.over())[0] == 1011
+    finally:
+        agents.judge = judge
+    assert client.events[-1] == {"type": "error", "message": "internal error", "status": 500}
 
 
 async def test_no_more_than_may_be(thinking: Running, mind: Mind) -> None:
