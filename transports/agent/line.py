@@ -14,9 +14,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from engine.audio import DecodeError
 from engine.speech import Pcm
 from realtime.conversation.events import ConversationEvent
-from realtime.line import Digit, Heard, LineEvent, LineFormat, LinePlayed
-from transports.agent.messages import COMMANDS, command_of, event_message
-from transports.errors import RequestError, failure, invalid
+from realtime.line import Heard, LineEvent, LineFormat
+from transports.agent.messages import event_message, line_event_of
+from transports.errors import RequestError, failure
 from transports.fields import LARGE_BYTES, from_json
 
 # Audio that a client plays from its own buffer, and drops when it is told to.
@@ -29,7 +29,6 @@ _MOST_SECONDS = 60.0
 MAX_MESSAGE_BYTES = LARGE_BYTES * 4
 # A client that takes nothing for so long is gone.
 _STALL_SECONDS = 10.0
-_KEYS = "0123456789*#ABCD"
 
 # What Starlette has for a socket that is closed, and we for one that is stuck.
 _GONE = (RuntimeError, WebSocketDisconnect, TimeoutError)
@@ -136,7 +135,7 @@ class SocketLine:
         data = message.get("bytes")
         if data is None:
             fields = read_message(message["text"])
-            if (event := self._event(fields)) is not None:
+            if (event := line_event_of(fields)) is not None:
                 self._put(event)
             return
         if len(data) > MAX_MESSAGE_BYTES:
@@ -147,24 +146,6 @@ class SocketLine:
             raise RequestError(f"audio: {error}", field="audio") from None
         if pcm.size:
             self._put(Heard(pcm))
-
-    @staticmethod
-    def _event(message: dict[str, Any]) -> LineEvent | None:
-        match message["type"]:
-            case "played":
-                return LinePlayed(_number(message, "seconds"), int(_number(message, "clears", 0)))
-            case "digit":
-                digit = message.get("digit")
-                if not isinstance(digit, str) or len(digit) != 1 or digit not in _KEYS:
-                    raise invalid("digit", digit, f"one of {_KEYS}")
-                return Digit(digit)
-            case "keepalive":
-                return None
-            case other:
-                if (command := command_of(message)) is None:
-                    known = ", ".join((*COMMANDS, "played", "digit", "keepalive"))
-                    raise invalid("type", other, f"one of {known}")
-                return command
 
     def _put(self, event: LineEvent) -> None:
         self._waiting.append(event)
@@ -192,10 +173,3 @@ def read_message(text: str | bytes) -> dict[str, Any]:
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise RequestError('message: expected a JSON object with a "type"')
     return message
-
-
-def _number(message: dict[str, Any], field: str, default: float | None = None) -> float:
-    value = message.get(field, default)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e9:
-        raise invalid(field, value, "a number, at least 0")
-    return float(value)

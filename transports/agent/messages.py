@@ -14,10 +14,12 @@ from realtime.conversation.events import (
     ToolResult,
     UserText,
 )
+from realtime.line import Digit, LinePlayed
 from transports.errors import invalid
 
 MAX_TEXT = 100_000
 COMMANDS = ("say", "interrupt", "user_text", "tool_result", "instruct", "leave")
+_KEYS = "0123456789*#ABCD"
 
 
 def event_message(event: ConversationEvent) -> dict[str, Any]:
@@ -45,6 +47,25 @@ def command_of(message: dict[str, Any]) -> Command | None:
             return None
 
 
+def line_event_of(message: dict[str, Any]) -> Command | Digit | LinePlayed | None:
+    """What a client does, or asks of its agent; None if it only says that it is there. Raises RequestError."""
+    match message["type"]:
+        case "played":
+            return LinePlayed(_number(message, "seconds"), int(_number(message, "clears", 0)))
+        case "digit":
+            digit = message.get("digit")
+            if not isinstance(digit, str) or len(digit) != 1 or digit not in _KEYS:
+                raise invalid("digit", digit, f"one of {_KEYS}")
+            return Digit(digit)
+        case "keepalive":
+            return None
+        case other:
+            if (command := command_of(message)) is None:
+                known = ", ".join((*COMMANDS, "played", "digit", "keepalive"))
+                raise invalid("type", other, f"one of {known}")
+            return command
+
+
 def _text(message: dict[str, Any], field: str, least: int = 1) -> str:
     value = message.get(field)
     if not isinstance(value, str) or not least <= len(value) <= MAX_TEXT:
@@ -57,6 +78,13 @@ def _flag(message: dict[str, Any], field: str) -> bool:
     if value is not None and not isinstance(value, bool):
         raise invalid(field, value, "true or false")
     return bool(value)
+
+
+def _number(message: dict[str, Any], field: str, default: float | None = None) -> float:
+    value = message.get(field, default)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e9:
+        raise invalid(field, value, "a number, at least 0")
+    return float(value)
 
 
 def _rounded(value: Any) -> Any:

@@ -5,8 +5,9 @@ import asyncio
 from engine import EngineError
 from realtime.agent import Agent
 from realtime.ears import HearingError
+from realtime.line import LinePlayed
 from transports.agent.making import agent_for
-from transports.agent.messages import COMMANDS, command_of, event_message
+from transports.agent.messages import event_message, line_event_of
 from transports.agent.wishes import AgentWishes
 from transports.errors import Failure, RequestError, failure, invalid
 from transports.fields import check
@@ -61,14 +62,14 @@ async def _wishes(peer: Peer) -> AgentWishes:
 
 
 async def _commands(peer: Peer) -> None:
-    """Hand on what the client asks of its agent."""
+    """Hand on what the client asks of its agent, and the keys that are pressed."""
     async for message in peer.channel:
         try:
             if isinstance(message, RequestError):
                 raise message
-            if (command := command_of(message)) is None:
-                raise invalid("type", message["type"], f"one of {', '.join(COMMANDS)}")
-            peer.line.ask(command)
+            event = line_event_of(message)
+            if event is not None and not isinstance(event, LinePlayed):  # that is known of receiver reports
+                peer.line.ask(event)
         except RequestError as error:
             _refuse(peer, error)
 

@@ -10,7 +10,7 @@ from time import monotonic
 from engine.audio import OutputFormat
 from engine.speech import Pcm
 from realtime.conversation.events import Command, ConversationEvent
-from realtime.line import Heard, LineEvent, LineFormat, LinePlayed
+from realtime.line import Digit, Heard, LineEvent, LineFormat, LinePlayed
 from transports.webrtc.inbound import RATE, Inbound
 from transports.webrtc.reorder import Reorder, RtpPayload
 from transports.webrtc.track import PACKET_SECONDS, SpeechTrack
@@ -38,7 +38,7 @@ class PeerLine:
         self._decoders = decoders
         self._reorder = Reorder()
         self._packets: deque[RtpPayload] = deque(maxlen=_MOST_PACKETS)
-        self._commands: deque[Command] = deque(maxlen=_MOST_COMMANDS)
+        self._commands: deque[Command | Digit] = deque(maxlen=_MOST_COMMANDS)
         self._played: LinePlayed | None = None
         self._clears = 0
         self._listening = False
@@ -83,8 +83,8 @@ class PeerLine:
             if len(self._packets) >= _TOGETHER:
                 self._wake.set()
 
-    def ask(self, command: Command) -> None:
-        """The client asks this of its agent."""
+    def ask(self, command: Command | Digit) -> None:
+        """The client asks this of its agent, or presses a key."""
         self._commands.append(command)
         self._wake.set()
 

@@ -16,8 +16,9 @@ from realtime.conversation.events import (
     ToolResult,
     UserText,
 )
+from realtime.line import Digit, LineEvent, LinePlayed
 from realtime.utterance import SpokenWord
-from transports.agent.messages import COMMANDS, command_of, event_message
+from transports.agent.messages import COMMANDS, command_of, event_message, line_event_of
 from transports.errors import RequestError
 
 
@@ -53,6 +54,20 @@ def test_commands(message: dict[str, object], command: Command) -> None:
     assert message["type"] in COMMANDS
 
 
+@pytest.mark.parametrize(
+    ("message", "event"),
+    [
+        ({"type": "digit", "digit": "#"}, Digit("#")),
+        ({"type": "played", "seconds": 1.5}, LinePlayed(1.5)),
+        ({"type": "played", "seconds": 2, "clears": 3}, LinePlayed(2.0, 3)),
+        ({"type": "keepalive"}, None),
+        ({"type": "leave"}, Leave()),
+    ],
+)
+def test_what_else_comes_over_a_line(message: dict[str, object], event: LineEvent | None) -> None:
+    assert line_event_of(message) == event
+
+
 def test_every_command_has_a_message() -> None:
     assert len(get_args(Command)) == len(COMMANDS)
 
@@ -64,11 +79,14 @@ def test_every_command_has_a_message() -> None:
         ({"type": "say", "text": "x" * 100_001}, "text: got"),
         ({"type": "say", "text": "Hi.", "protected": "yes"}, "protected: got 'yes'; expected true or false"),
         ({"type": "tool_result", "content": "x"}, "call_id"),
+        ({"type": "digit", "digit": "11"}, r"digit: got '11'; expected one of 0123456789\*#ABCD"),
+        ({"type": "played", "seconds": -1}, "seconds: got -1; expected a number, at least 0"),
+        ({"type": "start"}, "type: got 'start'; expected one of say, .*, leave, played, digit, keepalive"),
     ],
 )
 def test_what_is_wrong_is_named(message: dict[str, object], wrong: str) -> None:
     with pytest.raises(RequestError, match=wrong):
-        command_of(message)
+        line_event_of(message)
 
 
 def test_other_messages_are_none() -> None:

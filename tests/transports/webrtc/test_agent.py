@@ -74,6 +74,22 @@ async def test_what_a_client_asks_of_its_agent_is_done(rtc: Running) -> None:
         await asyncio.to_thread(rtc.until, lambda: not len(rtc.services.peers), "the peer to be let go")
 
 
+async def test_all_that_the_agents_socket_takes_is_taken_from_the_channel(rtc: Running) -> None:
+    async with client(rtc.url, voice=np.zeros(RATE, np.float32)) as peer:
+        await peer.connect(agent=True)
+        peer.say("start", greeting=STORY)
+        await peer.until("spoken_words")
+        peer.say("keepalive")
+        peer.say("played", seconds=0.1)
+        peer.say("digit", digit="x")
+        assert "digit: got 'x'; expected one of" in (await peer.until("error"))["message"]
+        for key in "42#":
+            peer.say("digit", digit=key)
+        await peer.until("interrupted")
+        assert (await peer.until("turn_ended"))["text"] == "[keypad: 42#]"
+        assert [told["type"] for told in peer.messages].count("error") == 1
+
+
 @pytest.mark.parametrize(
     ("start", "reason"),
     [
