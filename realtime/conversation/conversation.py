@@ -85,6 +85,7 @@ class Conversation:
         self._held_since: float | None = None
         self._voice_since = 0.0  # when the last voice began
         self._wordless = False  # the voice has been listened to, and has no words so far
+        self._failed_him = False  # the mind had no answer to his last turn, and he may say it again
         self._pending = ""  # what the caller said while he could not interrupt
         self._says: deque[Say] = deque()
         self._leaving = False
@@ -359,7 +360,8 @@ class Conversation:
             return
         number = self._callers_turn()
         self._turn = None
-        self._history.caller(text)
+        self._history.caller(text, again=self._failed_him)
+        self._failed_him = False
         self._tell(TurnEnded(number, text))
         self._reply = Reply(number, answer=True, answers=turn, asked=now)
         self._tell(Thinking(number))
@@ -422,6 +424,8 @@ class Conversation:
         if reply is None or not self._interrupt():
             return
         self._turns.insist()
+        if self._failed_him and reply.audible:  # he was asked to say it again
+            return
         if reply.answer and (text := self._history.take_back()) is not None:
             self._turns.reopen(text)
 
@@ -500,6 +504,7 @@ class Conversation:
         self._tell(ReplyText(reply.turn, text))
 
     def _failed(self, reply: Reply, reason: str, now: float) -> None:
+        self._failed_him = True
         self._tell(MindFailed(reply.turn, reason))
         self._speak(reply, self._config.apology, kept=False)
         self._close(reply, now)

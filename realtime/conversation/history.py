@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from realtime.ears.recogniser import joined
 from realtime.mind.base import Message
+from realtime.turns import plain
 
 MAX_TURN = 100_000
 """Characters of what a caller says without being answered; beyond, the oldest are forgotten."""
@@ -28,9 +29,13 @@ class History:
         last = self._messages[-1] if self._messages else None
         return last.content if last is not None and last.role == "user" else None
 
-    def caller(self, text: str) -> None:
-        """The caller's next words, which join those that had no answer."""
-        if (before := self.take_back()) is not None:
+    def caller(self, text: str, *, again: bool = False) -> None:
+        """The caller's next words, which join those that had no answer.
+
+        If he had to say it ``again``, and has, they take the place of those.
+        """
+        before = self.take_back()
+        if before is not None and not (again and f" {plain(before)} " in f" {plain(text)} "):
             text = joined([before, text])[-MAX_TURN:]
         self._messages.append(Message("user", text))
         self._forget()

@@ -3,6 +3,7 @@
 from realtime.turns.backchannels import is_backchannel
 from realtime.turns.interjections import is_interjection
 from realtime.turns.judge import JUDGED_SECONDS, TurnJudge
+from realtime.turns.phrases import plain
 from realtime.turns.smart_turn import SmartTurn
 from realtime.turns.threshold import PauseSettings, PauseThreshold
 from realtime.turns.turns import HEARING_PAUSE, Turn, Turns
@@ -18,4 +19,5 @@ __all__ = [
     "Turns",
     "is_backchannel",
     "is_interjection",
+    "plain",
 ]

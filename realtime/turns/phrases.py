@@ -12,7 +12,7 @@ class Phrases:
 
     def __init__(self, phrases: Mapping[str, str]) -> None:
         self._known = {
-            language: frozenset(map(_key, listed.split("|"))) for language, listed in phrases.items()
+            language: frozenset(map(plain, listed.split("|"))) for language, listed in phrases.items()
         }
         self._all = frozenset().union(*self._known.values())
         self._longest = max(len(phrase.split()) for phrase in self._all)
@@ -23,7 +23,7 @@ class Phrases:
         ``language`` is a code such as "en" or "en-US"; None, or one that is not known here: any of them.
         """
         known = self._known.get((language or "").lower().replace("_", "-").partition("-")[0], self._all)
-        words = _key(text).split()
+        words = plain(text).split()
         phrases = 0
         while words:
             for length in range(min(self._longest, len(words)), 0, -1):
@@ -36,6 +36,7 @@ class Phrases:
         return phrases
 
 
-def _key(text: str) -> str:
+def plain(text: str) -> str:
+    """The words alone, a space between them: however they are written, the same."""
     text = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
     return " ".join(_NO_WORD.sub(" ", text.replace("-", " ")).split())

@@ -578,6 +578,31 @@ def test_without_an_apology_an_error_leaves_the_caller_his_turn() -> None:
     assert stage.history == [("user", "What time is it? Hello, are you there?"), ("assistant", "Noon.")]
 
 
+@pytest.mark.parametrize("wait", [0.5, 1.5, 6.0])  # the apology is asked for, heard, over
+def test_what_is_said_again_after_an_error_has_been_said_once(wait: float) -> None:
+    stage = Stage(mind=[Thoughts(fails="503"), Thoughts(fails="503"), Thoughts(["Noon."])]).start()
+    for said in ("what time is it", "What time is it?", "I said: What time is it?"):
+        stage.run(stage.say(said) + wait)
+    stage.run(4.0)
+    assert stage.history == [("user", "I said: What time is it?"), ("assistant", "Noon.")]
+
+
+@pytest.mark.parametrize("wait", [0.5, 1.5, 6.0])
+def test_what_else_is_said_after_an_error_belongs_to_what_was_said_before(wait: float) -> None:
+    stage = Stage(mind=[Thoughts(fails="503"), Thoughts(["Noon."])]).start()
+    stage.run(stage.say("No, what time is it?") + wait)
+    stage.run(stage.say("I know that it is late.") + 4.0)
+    assert stage.history[0] == ("user", "No, what time is it? I know that it is late.")
+
+
+def test_what_is_said_twice_without_an_error_has_been_said_twice() -> None:
+    stage = Stage(mind=[Thoughts(["Fine."], delay=3.0)]).start()
+    for _ in range(2):
+        stage.run(stage.say("One more, please.") + 1.0)
+    stage.run(4.0)
+    assert stage.history[0] == ("user", "One more, please. One more, please.")
+
+
 def test_a_mind_from_which_nothing_comes_is_given_up() -> None:
     stage = Stage(replace(CONFIG, mind_seconds=5.0), [Thoughts(never_ends=True)]).start()
     stage.run(stage.say("What time is it?") + 10.0)
