@@ -35,6 +35,7 @@ CLOSE_SECONDS = 2
 SWITCH_SECONDS = 0.0005
 # Files that are open beside connections: the database, recordings, sockets of WebRTC peers.
 _OTHER_FILES = 256
+_OVER_BYTES = 64 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Server(uvicorn.Server):
         self._settings = settings
         self._ready = ready
         self._on_draining = draining
-        security = _within_system(settings.security)
+        security = _fitting(settings)
         limits = security.limits
         self._security = security
         self.guard = Guard(security)
@@ -83,7 +84,7 @@ class Server(uvicorn.Server):
                 http=GuardedHttp,
                 ws="websockets-sansio",
                 # Above our own limit, so that a message just over it is answered and not only cut off.
-                ws_max_size=2 * settings.max_message_bytes,
+                ws_max_size=settings.max_message_bytes + _OVER_BYTES,
                 ws_per_message_deflate=False,  # audio does not compress; trying costs latency
                 log_config=None,  # as the process has configured it
                 log_level=settings.log.libraries,
@@ -223,12 +224,17 @@ class Server(uvicorn.Server):
             self.should_exit = True
 
 
-def _within_system(security: SecurityConfig) -> SecurityConfig:
-    """With no more connections than the system has files for."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if files == resource.RLIM_INFINITY:
-        return security
-    most = max(_OTHER_FILES // 4, files - _OTHER_FILES)
-    return replace(
-        security, limits=replace(security.limits, connections=min(security.limits.connections, most))
+def _fitting(settings: Settings) -> SecurityConfig:
+    """With no more connections than the system has files for, and room for some of the largest messages."""
+    limits = settings.security.limits
+    largest = settings.max_message_bytes
+    limits = replace(
+        limits,
+        unfinished=max(limits.unfinished, 8 * largest),
+        unfinished_per_address=max(limits.unfinished_per_address, 2 * largest),
     )
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files != resource.RLIM_INFINITY:
+        most = max(_OTHER_FILES // 4, files - _OTHER_FILES)
+        limits = replace(limits, connections=min(limits.connections, most))
+    return replace(settings.security, limits=limits)

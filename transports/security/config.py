@@ -19,7 +19,9 @@ class Limits:
 
     A WebSocket has ``first_message_seconds`` to say something; it is pinged every ``ping_seconds`` and has as
     many to answer. It may send ``message_rate`` frames a second, pings included, and ``message_burst`` at once;
-    a message may be cut into ``fragments`` of them.
+    a message may be cut into ``fragments`` of them, and has as much time as a body. Of messages that are not all
+    there ``unfinished_per_address`` bytes are kept for one address, and ``unfinished`` in all, small ones aside;
+    a server whose messages may be larger than usual keeps more, lest none of them come.
 
     There are ``connections`` at most, of one address ``per_address``. An address may send ``request_rate``
     requests and handshakes a second, and ``request_burst`` at once; 0 is no limit. An address is one of IPv4, or
@@ -42,6 +44,8 @@ class Limits:
     message_rate: float = 5_000.0
     message_burst: int = 50_000
     fragments: int = 10_000
+    unfinished: int = 512 * 1024 * 1024
+    unfinished_per_address: int = 128 * 1024 * 1024
     connections: int = 4096
     per_address: int = 1024
     request_rate: float = 200.0

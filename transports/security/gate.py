@@ -1,6 +1,7 @@
-"""How many connections and requests there may be, in all and of one address. Sans I/O."""
+"""How many connections, requests and bytes of messages there may be, in all and of one address. Sans I/O."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -12,11 +13,18 @@ from transports.security.config import Limits
 TOLD = 64
 # Addresses that are remembered. Who is forgotten begins anew, so there have to be more than one attacker has.
 REMEMBERED = 50_000
+# A message of so many bytes may come whatever else is kept: it takes no more than a connection does.
+SMALL = 64 * 1024
+# Close codes of WebSockets; RFC 6455, 7.4.1, and IANA's registry.
+POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why somebody is not let in: an HTTP status, words for them, and when they may try again, in seconds."""
+    """Why somebody is not let in: a status, words for them, and when they may try again, in seconds.
+
+    The status is one of HTTP, or the close code of a WebSocket.
+    """
 
     status: int
     message: str
@@ -42,7 +50,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Gate:
-    """Counts connections and requests. Times are seconds of any clock that never goes back.
+    """Counts connections, requests, and what is kept. Times are seconds of any clock that never goes back.
 
     The addresses of trusted proxies are not counted: behind them are many, each with a request of their own.
     """
@@ -50,6 +58,8 @@ class Gate:
     limits: Limits
     proxies: Sequence[Network] = ()
     connections: int = 0
+    kept: int = 0
+    _kept: Counter[str] = field(default_factory=Counter)
     _strangers: dict[str, _Stranger] = field(default_factory=dict)
 
     def connect(self, host: str | None, now: float) -> Entry | None:
@@ -103,6 +113,30 @@ class Gate:
             yield refusal
         finally:
             stranger.requests -= 1
+
+    def keep(self, host: str | None, before: int, size: int) -> Refusal | None:
+        """Keep ``size`` bytes of an unfinished message from an address, and no longer ``before``.
+
+        Says why, if they may not be kept; then nothing has changed.
+        """
+        more = (size if size > SMALL else 0) - (before if before > SMALL else 0)
+        if not more:
+            return None
+        limits, address = self.limits, self._counted(host)
+        if more > 0 and self.kept + more > limits.unfinished:
+            return Refusal(TRY_AGAIN_LATER, f"more than {limits.unfinished} bytes of unfinished messages")
+        if address is not None:
+            kept = self._kept[address] + more
+            if more > 0 and kept > limits.unfinished_per_address:
+                most = limits.unfinished_per_address
+                return Refusal(
+                    POLICY_VIOLATION, f"more than {most} bytes of unfinished messages from {address}"
+                )
+            self._kept[address] = kept
+            if not kept:
+                del self._kept[address]
+        self.kept += more
+        return None
 
     def _counted(self, host: str | None) -> str | None:
         """What an address counts as; None if it does not."""

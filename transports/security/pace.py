@@ -1,9 +1,9 @@
-"""How slowly a request may come. Sans I/O: what has come, and when, goes in; what is overdue comes out."""
+"""How slowly requests and messages may come. Sans I/O: what has come goes in, what is overdue comes out."""
 
 from enum import Enum, auto
 
 from transports.security.config import Limits
-from transports.security.gate import Refusal
+from transports.security.gate import POLICY_VIOLATION, Refusal
 
 # Chunked encoding has some bytes around each piece of content, and trailers after the last. Clients send pieces
 # of kilobytes; whoever sends so many times as much around it, and so much, is up to no good.
@@ -74,20 +74,67 @@ class Pace:
     def overdue(self, now: float) -> Refusal | None:
         """What should have come by now."""
         limits, seconds = self._limits, now - self._since - self._excused
-        match self.phase:
-            case Phase.HEAD if seconds > limits.head_seconds:
-                return Refusal(408, f"headers: not all there after {limits.head_seconds:g} s")
-            case Phase.BODY if seconds > limits.body_seconds:
-                return Refusal(408, f"body: not all there after {limits.body_seconds:g} s")
-            case Phase.BODY if seconds > limits.body_grace + self._content / limits.body_rate:
-                return Refusal(408, f"body: less than {limits.body_rate:g} bytes a second")
-        return None
+        late = None
+        if self.phase is Phase.BODY:
+            late = _late("body", self._content, seconds, limits)
+        elif self.phase is Phase.HEAD and seconds > limits.head_seconds:
+            late = f"headers: not all there after {limits.head_seconds:g} s"
+        return Refusal(408, late) if late else None
 
     def _enter(self, phase: Phase, now: float) -> None:
         self.phase, self._since = phase, now
         self._excused, self._bytes, self._content = 0.0, 0, 0
 
 
+class MessagePace:
+    """Watches the messages of one WebSocket, each of which has as much time as a body."""
+
+    __slots__ = ("_excused", "_limits", "_since", "_size")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._since: float | None = None
+        self._excused = 0.0
+        self._size = 0
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is a part of a message."""
+        return self._since is not None
+
+    def part(self, size: int, now: float) -> None:
+        """Of the next message so many bytes have come, perhaps none."""
+        self._size = size
+        if not size:
+            self._since = None
+        elif self._since is None:
+            self._since, self._excused = now, 0.0
+
+    def done(self) -> None:
+        """All of it has come; what comes now is of the next."""
+        self._since = None
+
+    def excuse(self, seconds: float) -> None:
+        """For so long it was we who did not read."""
+        self._excused += seconds
+
+    def overdue(self, now: float) -> Refusal | None:
+        """What should have come by now."""
+        if self._since is None:
+            return None
+        late = _late("message", self._size, now - self._since - self._excused, self._limits)
+        return Refusal(POLICY_VIOLATION, late) if late else None
+
+
 def head_too_large(limits: Limits) -> Refusal:
     """The answer to a head with too many bytes, or too many fields."""
     return Refusal(431, f"headers: expected at most {limits.head} bytes in {limits.head_fields} fields")
+
+
+def _late(what: str, size: int, seconds: float, limits: Limits) -> str | None:
+    """Why a body or message is too slow of which so many bytes have come in so many seconds."""
+    if seconds > limits.body_seconds:
+        return f"{what}: not all there after {limits.body_seconds:g} s"
+    if seconds > limits.body_grace + size / limits.body_rate:
+        return f"{what}: less than {limits.body_rate:g} bytes a second"
+    return None

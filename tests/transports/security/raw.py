@@ -1,15 +1,15 @@
 """Clients that behave badly: bytes on a socket, with nothing between that would mend them."""
 
+import contextlib
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 SECONDS = 30.0  # nothing here takes as long, unless it hangs
 
 
-@contextmanager
+@contextlib.contextmanager
 def dialled(
     url: str, source: str = "127.0.0.1", receive_buffer: int | None = None
 ) -> Iterator[socket.socket]:
@@ -17,7 +17,7 @@ def dialled(
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
-    with closing(socket.socket()) as client:
+    with contextlib.closing(socket.socket()) as client:
         client.settimeout(SECONDS)
         if receive_buffer:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -69,5 +69,15 @@ def upgrade(path: str, *headers: str, host: str = "localhost") -> bytes:
 
 def frame(opcode: int, payload: bytes = b"", *, fin: bool = True) -> bytes:
     """A frame as clients send it, masked with zeros; RFC 6455, 5.2."""
-    assert len(payload) < 126
-    return struct.pack("!BB4x", fin << 7 | opcode, 0x80 | len(payload)) + payload
+    first, size = fin << 7 | opcode, len(payload)
+    if size < 126:
+        return struct.pack("!BB4x", first, 0x80 | size) + payload
+    assert size < 65_536
+    return struct.pack("!BBH4x", first, 0x80 | 126, size) + payload
+
+
+def closing(answered: bytes) -> tuple[int, str]:
+    """The code and the reason of the close frame at the end of what a socket was sent."""
+    at = answered.rindex(b"\x88")
+    length = answered[at + 1]
+    return int.from_bytes(answered[at + 2 : at + 4], "big"), answered[at + 4 : at + 2 + length].decode()

@@ -1,8 +1,10 @@
-"""How slowly a request may come, on a clock of the test's own."""
+"""How slowly requests and messages may come, on a clock of the test's own."""
+
+import pytest
 
 from transports.security import Limits
 from transports.security.outgoing import Outgoing
-from transports.security.pace import Pace, Phase
+from transports.security.pace import MessagePace, Pace, Phase
 
 LIMITS = Limits(head=100, head_seconds=10.0, body_grace=5.0, body_rate=100.0, body_seconds=60.0)
 
@@ -84,3 +86,38 @@ def test_who_takes_nothing_is_overdue_and_who_takes_some_is_not() -> None:
     assert not outgoing.overdue(1e6, closing=True)  # from here on
     assert not outgoing.overdue(1e6 + 5.0, closing=True)
     assert outgoing.overdue(1e6 + 5.1, closing=True)
+
+
+def test_a_message_has_the_time_of_a_body() -> None:
+    pace = MessagePace(LIMITS)
+    assert pace.overdue(1e6) is None
+    pace.part(500, 1e6)  # five seconds' worth, and five more to begin with
+    assert pace.overdue(1e6 + 10.0) is None
+    refusal = pace.overdue(1e6 + 10.1)
+    assert refusal is not None
+    assert refusal.status == 1008
+    pace.part(10**9, 1e6 + 10.0)
+    assert pace.overdue(1e6 + 60.0) is None
+    assert pace.overdue(1e6 + 60.1) is not None
+    pace.excuse(40.0)  # we did not read
+    assert pace.overdue(1e6 + 100.0) is None
+
+
+def test_after_a_message_the_next_one_has_a_time_of_its_own() -> None:
+    pace = MessagePace(LIMITS)
+    for second in range(1000):  # there is always some of the next in the same packet
+        pace.done()
+        pace.part(1, float(second))
+        assert pace.unfinished
+        assert pace.overdue(second + 1.0) is None
+    pace.part(0, 1000.0)
+    assert not pace.unfinished
+    assert pace.overdue(1e6) is None
+
+
+@pytest.mark.parametrize(("size", "rate"), [(10_000_000, 20_000), (1_000_000, 2_000)], ids=["voice", "text"])
+def test_on_a_slow_link_a_large_message_is_not_late(size: int, rate: int) -> None:
+    pace = MessagePace(Limits())
+    for second in range(size // rate):
+        pace.part(second * rate + 1, float(second))
+        assert pace.overdue(second + 1.0) is None

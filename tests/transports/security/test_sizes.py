@@ -1,13 +1,16 @@
 """What is too large, or too much at once, is refused with an answer that says so."""
 
+import socket as sockets
+from contextlib import ExitStack
+
 import orjson
 import pytest
 
 from tests.transports.conftest import Running
 from tests.transports.security.conftest import Serve
-from tests.transports.security.raw import answer, asked, dialled, frame, head_of, status, upgrade
+from tests.transports.security.raw import answer, asked, closing, dialled, frame, head_of, status, upgrade
 
-_TEXT, _CONTINUATION, _PING, _CLOSE = 1, 0, 9, 8
+_TEXT, _BINARY, _CONTINUATION, _PING, _CLOSE = 1, 2, 0, 9, 8
 
 
 def told(answered: bytes) -> str:
@@ -151,15 +154,6 @@ def test_who_is_behind_a_proxy_counts_and_not_the_proxy(serve: Serve) -> None:
     assert statuses("127.0.0.6", "203.0.113.4") == [429]  # no proxy
 
 
-def closing(client_answer: bytes) -> tuple[int, str]:
-    """The code and the reason of the close frame at the end of what a socket was sent."""
-    at = client_answer.rindex(b"\x88")
-    length = client_answer[at + 1]
-    return int.from_bytes(client_answer[at + 2 : at + 4], "big"), client_answer[
-        at + 4 : at + 2 + length
-    ].decode()
-
-
 def test_messages_a_second(serve: Serve) -> None:
     running = serve(message_rate=0.001, message_burst=20)
     with dialled(running.url) as client:
@@ -191,3 +185,78 @@ def test_who_pings_without_reading_the_answers_gets_no_more_of_them(serve: Serve
         running.until(lambda: socket.transport.is_closing(), "a closed socket", 30)
         assert socket.transport.get_write_buffer_size() < 1_000_000
     running.until(lambda: not running.server.guard.connections, "no connection")
+
+
+@pytest.fixture
+def narrow(serve: Serve) -> Running:
+    """Room for two messages of one address that are not all there, and for eight in all."""
+    return serve(
+        unfinished=560_000,
+        unfinished_per_address=140_000,
+        proxies=("127.0.0.4/32",),
+        settings={"max_message_bytes": 70_000, "open_to_all": True},
+    )
+
+
+def begun(stack: ExitStack, running: Running, source: str, *headers: str) -> sockets.socket:
+    """A socket with a message that is not all there, and too large to be let come whatever else is kept."""
+    client = stack.enter_context(dialled(running.url, source))
+    client.sendall(upgrade("/v1/tts/live", *headers))
+    assert status(head_of(client)) == 101
+    client.sendall(frame(_BINARY, b"x" * 65_000, fin=False))
+    client.sendall(frame(_CONTINUATION, b"x" * 1000, fin=False))
+    return client
+
+
+def test_unfinished_messages_of_one_address(narrow: Running) -> None:
+    gate = narrow.server.guard.gate
+    with ExitStack() as stack:
+        first, _ = (begun(stack, narrow, "127.0.0.5") for _ in range(2))
+        narrow.until(lambda: gate.kept > 130_000, "two messages")
+        refused = closing(answer(begun(stack, narrow, "127.0.0.5")))
+        assert refused == (1008, "more than 140000 bytes of unfinished messages from 127.0.0.5")
+        begun(stack, narrow, "127.0.0.6")
+        narrow.until(lambda: gate.kept > 195_000, "three messages")
+        first.sendall(frame(_CONTINUATION))
+        assert b"finish" in first.recv(1000)
+        narrow.until(lambda: gate.kept < 140_000, "two messages again")
+        begun(stack, narrow, "127.0.0.5")
+        narrow.until(lambda: gate.kept > 195_000, "three messages again")
+    narrow.until(lambda: not gate.kept, "nothing that is kept")
+
+
+def test_unfinished_messages_of_one_address_behind_a_proxy(narrow: Running) -> None:
+    gate = narrow.server.guard.gate
+    with ExitStack() as stack:
+        for count in (1, 2):
+            begun(stack, narrow, "127.0.0.4", "X-Forwarded-For: 203.0.113.1")
+            narrow.until(lambda count=count: gate.kept > count * 65_000, "one message more")  # type: ignore[misc]
+        begun(stack, narrow, "127.0.0.4", "X-Forwarded-For: 203.0.113.2")
+        narrow.until(lambda: gate.kept > 195_000, "three messages")
+        third = begun(stack, narrow, "127.0.0.4", "X-Forwarded-For: 203.0.113.1")
+        assert closing(answer(third))[1].endswith("from 203.0.113.1")
+
+
+def test_unfinished_messages_in_all(narrow: Running) -> None:
+    gate = narrow.server.guard.gate
+    with ExitStack() as stack:
+        for number in range(8):
+            begun(stack, narrow, f"127.0.0.{5 + number // 2}")
+        narrow.until(lambda: gate.kept > 520_000, "eight messages")
+        refused = closing(answer(begun(stack, narrow, "127.0.0.9")))
+        assert refused == (1013, "more than 560000 bytes of unfinished messages")
+        small = stack.enter_context(dialled(narrow.url, "127.0.0.9"))
+        small.sendall(upgrade("/v1/tts/live"))
+        assert status(head_of(small)) == 101
+        small.sendall(frame(_BINARY, b"x" * 60_000, fin=False))
+        small.sendall(frame(_CONTINUATION))
+        assert b"finish" in small.recv(1000)
+
+
+def test_fragments_without_bytes_are_kept_too(serve: Serve) -> None:
+    running = serve()
+    with dialled(running.url) as client:
+        client.sendall(upgrade("/v1/tts/live"))
+        assert status(head_of(client)) == 101
+        client.sendall(frame(_TEXT, fin=False) + frame(_CONTINUATION, fin=False) * 1000)
+        running.until(lambda: running.server.guard.gate.kept > 100_000, "that they are counted")

@@ -1,5 +1,8 @@
 """Who sends or takes nothing, or a byte now and then, is let go, and what they held is free again."""
 
+import re
+from contextlib import suppress
+
 import ormsgpack
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -7,7 +10,7 @@ from websockets.sync.client import connect
 
 from tests.transports.conftest import Running
 from tests.transports.security.conftest import Serve
-from tests.transports.security.raw import answer, asked, dialled, frame, head_of, status, upgrade
+from tests.transports.security.raw import answer, asked, closing, dialled, frame, head_of, status, upgrade
 
 _LONG = "a" * 200_000
 _BODY = b'{"text": "' + _LONG.encode() + b'", "format": "pcm"}'
@@ -25,7 +28,9 @@ def drip(client, data: bytes) -> bytes:  # type: ignore[no-untyped-def]
         except OSError:  # it was cut off without a word
             return b""
         client.settimeout(30)
-        return received + answer(client) if received else b""
+        with suppress(ConnectionResetError):  # of a byte that was on its way
+            received += answer(client) if received else b""
+        return received
     raise AssertionError("it was all taken")
 
 
@@ -122,6 +127,52 @@ def test_who_does_not_answer_pings_is_gone_even_if_much_waits_to_be_sent(serve: 
         speaking(running, client)
         running.until_idle()
         running.until(lambda: not running.server.guard.connections, "no connection")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [frame(2, b"x" * 5000), frame(2, b"x", fin=False) + frame(0, b"x", fin=False) * 1000],
+    ids=["frame", "fragments"],
+)
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"body_grace": 0.3, "body_rate": 10_000.0}, "message: less than 10000 bytes a second"),
+        ({"body_seconds": 0.3, "body_rate": 1.0}, "message: not all there after 0.3 s"),
+    ],
+    ids=["rate", "time"],
+)
+def test_a_message_that_does_not_end(
+    serve: Serve, message: bytes, limits: dict[str, float], words: str
+) -> None:
+    running = serve(**limits)
+    with dialled(running.url) as client:
+        client.sendall(upgrade("/v1/tts/live"))
+        assert status(head_of(client)) == 101
+        assert closing(drip(client, message)) == (1008, words)
+    running.until(lambda: not running.server.guard.connections, "no connection")
+
+
+def test_who_is_in_the_middle_of_a_long_message_need_not_answer_pings(serve: Serve) -> None:
+    """Nothing can be sent within a frame, which on a slow link takes longer than an answer may."""
+    running = serve(ping_seconds=0.1)
+    message = frame(2, b"x" * 100)
+    with dialled(running.url) as client:
+        client.sendall(upgrade("/v1/tts/live"))
+        assert status(head_of(client)) == 101
+        client.settimeout(0.02)
+        received = b""
+        for at in range(50):
+            client.sendall(message[at : at + 1])
+            with suppress(TimeoutError):
+                received += client.recv(65_536)
+        client.settimeout(30)
+        (ping,) = re.findall(rb"\x89\x04(.{4})", received, re.DOTALL)
+        client.sendall(message[50:] + frame(10, ping))
+        while b"finish" not in received:
+            data = client.recv(65_536)
+            assert data, received
+            received += data
 
 
 def test_a_socket_on_which_nothing_is_said(serve: Serve) -> None:
