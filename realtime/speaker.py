@@ -37,7 +37,9 @@ from realtime.watch import Watch
 GULP_SECONDS = 0.5
 # A writer who can wait is asked to while this many characters have not been spoken.
 LITTLE_TEXT = 65_536
-# A client for whom so many messages wait does not read what it has provoked: it is cut off.
+# Who reads what a client says is asked to wait while so many messages for it have not been taken ...
+FEW_OUTPUTS = 100
+# ... for if so many wait, it does not read what it has provoked, and is cut off.
 MAX_OUTPUTS = 1000
 
 log = logging.getLogger(__name__)
@@ -127,8 +129,15 @@ class Speaker:
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._settled = asyncio.Event()
+        self._heeded = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._heedless = False
+
+    @property
+    def heedless(self) -> bool:
+        """Whether the client was cut off because it did not take what it had provoked."""
+        return self._heedless
 
     def start(
         self, request: SpeechRequest, context: str = DEFAULT_CONTEXT, *, text_came: float | None = None
@@ -190,6 +199,7 @@ class Speaker:
         self._session.disconnect()
         self._closed = True
         self._settled.set()
+        self._heeded.set()
         self._act()
 
     async def settled(self) -> None:
@@ -197,6 +207,12 @@ class Speaker:
         if self._outputs and not self._closed:
             self._settled.clear()
             await self._settled.wait()
+
+    async def heeded(self) -> None:
+        """Wait until little of what was to be told has not been taken: for readers of what a client says."""
+        if len(self._outputs) > FEW_OUTPUTS and not self._closed:
+            self._heeded.clear()
+            await self._heeded.wait()
 
     async def room(self) -> None:
         """Wait until little of the text is waiting: for writers that are faster than any speech."""
@@ -213,6 +229,8 @@ class Speaker:
                 output = self._outputs.popleft()
                 if not self._outputs:
                     self._settled.set()
+                if len(self._outputs) <= FEW_OUTPUTS:
+                    self._heeded.set()
                 return output
             for context, stream in list(self._streams.items()):
                 if audio := await self._speak(context, stream):
@@ -357,6 +375,8 @@ class Speaker:
         else:
             self._room.clear()
         if len(self._outputs) > MAX_OUTPUTS and not self._closed:
+            log.warning("a client is cut off: it has not taken %d messages", len(self._outputs))
+            self._heedless = True
             self.disconnect()
         self._wake.set()
 

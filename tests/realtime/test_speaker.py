@@ -22,7 +22,7 @@ from realtime import (
     Speaker,
     SpeechRequest,
 )
-from realtime.speaker import LITTLE_TEXT, MAX_OUTPUTS
+from realtime.speaker import FEW_OUTPUTS, LITTLE_TEXT, MAX_OUTPUTS
 from tests.tones import FRAME, RATE, ToneModel
 
 
@@ -203,6 +203,24 @@ async def test_room_is_what_a_fast_writer_waits_for(engine: Engine) -> None:
         await room
 
 
+async def test_heeded_is_what_a_reader_of_a_client_waits_for(speaker: Speaker) -> None:
+    for _ in range(FEW_OUTPUTS):
+        speaker.warn("nonsense")
+    await speaker.heeded()
+    speaker.warn("nonsense")
+    heeded = asyncio.ensure_future(speaker.heeded())
+    await asyncio.sleep(0)
+    assert not heeded.done()
+    await anext(speaker)
+    await heeded
+    speaker.warn("nonsense")
+    heeded = asyncio.ensure_future(speaker.heeded())
+    await asyncio.sleep(0)
+    assert not heeded.done()
+    speaker.disconnect()
+    await heeded
+
+
 async def test_cancel_leaves_nothing_behind(speaker: Speaker, engine: Engine) -> None:
     for _ in range(20):
         speaker.start(request("low"))
@@ -273,6 +291,7 @@ async def test_a_client_that_does_not_read_what_it_provokes_is_cut_off(speaker: 
     for _ in range(MAX_OUTPUTS + 1):
         speaker.warn("nonsense")
     assert await anext(speaker, None) is None
+    assert speaker.heedless
 
 
 async def test_a_second_flush_is_not_told_before_what_the_encoder_holds_back(speaker: Speaker) -> None:

@@ -146,10 +146,12 @@ class _Connection:
     async def read(self) -> None:
         """Take in what the client sends until the socket closes.
 
-        Never waits for speech: a socket that is not read does not answer pings, and its end is not noticed.
+        Never waits for speech: a socket that is not read does not answer pings, and its end is not noticed. But
+        it waits for the client to be told what it has provoked.
         """
         limit = self._services.settings.max_message_bytes
         while True:
+            await self.speaker.heeded()
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
@@ -224,6 +226,7 @@ class _Connection:
         """Do what waits, until nothing does."""
         try:
             while (event := backlog.next()) is not None:
+                await self.speaker.heeded()
                 asked = None
                 if event["event"] == "start":
                     asked = backlog.asking = asyncio.create_task(self._asked(event))
@@ -359,6 +362,8 @@ class _Connection:
                     reason = "nothing was sent for too long" if event.forgotten else "the engine failed"
                     await self._socket.close(1011, reason)
                     return
+            if self.speaker.heedless:
+                await self._socket.close(1008, "too much was provoked, and not read")
         except (WebSocketDisconnect, RuntimeError):
             if self._socket.client_state is WebSocketState.CONNECTED is self._socket.application_state:
                 raise

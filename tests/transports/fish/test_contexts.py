@@ -48,6 +48,52 @@ async def test_contexts_speak_side_by_side_each_its_own_text(server: Running) ->
         assert word_error_rate(text, transcribe(pcm(heard[context]), RATE)) <= 0.15
 
 
+async def test_a_burst_of_what_is_refused_is_answered_to_its_end(server: Running) -> None:
+    """And what is spoken meanwhile goes on."""
+    names = [str(number) for number in range(1500)]
+    async with LiveClient(server.live) as client:
+        await client.start(format="pcm")
+        await client.send("text", text=HELD[0])
+
+        async def burst() -> None:
+            for name in names:
+                await client.send("start", request=PCM, context=name)
+
+        sending = asyncio.create_task(burst())
+        refused: set[str] = set()
+        while len(refused) < len(names) - 15:  # which are open, and the default one
+            told = await client.event()
+            if told["event"] == "log":
+                refused.add(told["context"])
+        await sending
+        await client.send("stop")
+        while (told := await client.event())["event"] != "finish" or "context" in told:
+            pass
+        assert told["reason"] == "stop"
+
+
+async def test_who_provokes_too_much_at_once_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
+    model = ToneModel()
+    for running in run_server(Settings(port=0), lambda: model):
+        model.gate.clear()
+        async with LiveClient(running.live) as client:
+            await client.start(format="pcm")
+            await client.send("text", text="One.")
+            for _ in range(1500):
+                await client.send("flush")
+            await client.send("text", text="Two.")
+            await client.send("stop")
+            await client.send("nonsense")
+            while (await client.event())["event"] != "log":  # all before it has been read
+                pass
+            model.gate.set()
+            with pytest.raises(ConnectionClosed) as closed:
+                await client.bytes_of(3600, 44_100)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1008
+    assert "a client is cut off" in caplog.text
+
+
 async def test_the_default_context_is_never_named(server: Running) -> None:
     async with LiveClient(server.live) as client:
         await client.start(format="pcm")
