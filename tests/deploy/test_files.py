@@ -88,6 +88,21 @@ def test_kubernetes_waits_for_as_long_as_the_server_needs() -> None:
     assert probes == {"startup": "/health", "liveness": "/health", "readiness": "/ready"}
 
 
+def test_kubernetes_sets_no_option_of_the_server_by_itself() -> None:
+    """For each Service it gives all pods NAME_PORT, NAME_SERVICE_HOST and more, unless told not to."""
+    pod = loaded(DEPLOY / "kubernetes" / "deployment.yaml")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    set_by_itself = {
+        f"{document['metadata']['name'].upper().replace('-', '_')}_{what}"
+        for document in map(loaded, MANIFESTS)
+        if document["kind"] == "Service" and pod.get("enableServiceLinks", True)
+        for what in ("PORT", "SERVICE_HOST", "SERVICE_PORT")
+    }
+    assert not set_by_itself & variables()
+    given = {one["name"]: one.get("value") for one in container["env"]}
+    assert given["PARROTFISH_PORT"] == str(container["ports"][0]["containerPort"])
+
+
 def test_kustomize_has_every_manifest() -> None:
     listed = loaded(DEPLOY / "kubernetes" / "kustomization.yaml")["resources"]
     others = {"kustomization.yaml", "secret.example.yaml"}
