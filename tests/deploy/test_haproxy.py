@@ -1,15 +1,26 @@
 """The balancer's configuration, before real servers."""
 
+import re
 import subprocess
+import threading
+import time
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
+from starlette.routing import WebSocketRoute
 from websockets.sync.client import connect
 
 from benchmarks.fleet.fleet import Fleet
-from benchmarks.haproxy import CONFIGURATION
+from benchmarks.haproxy import CONFIGURATION, HAProxy, running
+from engine.models.hibari import HibariModel
+from tests.transports.accounts.test_routes import leaves
+from transports.app import create_app
+from transports.settings import Settings
 
 pytestmark = pytest.mark.timeout(600)  # the first of them waits for three servers to start
 
@@ -64,3 +75,86 @@ def test_numbers_of_servers_are_not_for_clients(http: httpx.Client) -> None:
 def test_its_own_numbers_are_for_prometheus(fleet: Fleet) -> None:
     page = httpx.get(fleet.balancer.metrics, trust_env=False).text
     assert 'haproxy_server_status{proxy="speech",server="replica-1",state="UP"} 1' in page
+
+
+# A route that speaks has one of these in its path.
+SPEAKING = re.compile(r"/(tts|speech|dub|agent|telephony)(/|$)")
+LATER = "/fish/tts"  # which may also be promised
+SECONDS = 30.0
+
+
+@contextmanager
+def replica(ready: threading.Event) -> Iterator[str]:
+    """Something that answers everything, and says whether it would take a stream."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(503 if self.path == "/ready" and not ready.is_set() else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def until_ready(balancer: HAProxy, names: set[str]) -> None:
+    """Wait until the balancer knows that these, and no others, take streams."""
+    end = time.monotonic() + SECONDS
+    while True:
+        page = httpx.get(balancer.metrics, trust_env=False).text
+        known = re.findall(
+            r'^haproxy_server_status\{proxy="speech",server="([\w-]+)",state="UP"\} 1$', page, re.MULTILINE
+        )
+        if set(known) == names:
+            return
+        assert time.monotonic() < end, f"expected {names}, not {known}"
+        time.sleep(0.02)
+
+
+def paths() -> set[str]:
+    """Of every route one, but for WebRTC, which has a rule of its own, and what is for operators."""
+    app = create_app(Settings(), HibariModel)
+    found = {route.path for route in leaves(app.routes) if isinstance(route, WebSocketRoute)}
+    found |= set(app.openapi()["paths"]) - {"/metrics"}
+    return {re.sub(r"\{[^}]*\}", "x", path) for path in found if not path.startswith("/v1/webrtc")}
+
+
+@pytest.mark.usefixtures("haproxy")
+def test_every_route_that_speaks_goes_where_there_is_room(tmp_path: Path) -> None:
+    speaking = {path for path in paths() if SPEAKING.search(path)} | {"/ready"}
+    others = paths() - speaking
+    assert {LATER, "/v1/ai/x/fishaudio/v1/tts", "/v1/dub", "/v1/agent"} <= speaking
+    assert {"/fish/tasks", "/v1/asr", "/model", "/health"} <= others
+    ready = [threading.Event() for _ in range(3)]
+    ready[0].set()
+    with ExitStack() as stack:
+        replicas = [stack.enter_context(replica(one)) for one in ready]
+        balancer = stack.enter_context(running(replicas, tmp_path / "haproxy.log"))
+        client = stack.enter_context(httpx.Client(base_url=balancer.url, trust_env=False))
+
+        def served(path: str) -> set[tuple[int, str]]:
+            answers = [client.get(path) for _ in range(6)]
+            return {(one.status_code, one.headers.get("X-Served-By", "")) for one in answers}
+
+        until_ready(balancer, {"replica-1"})
+        for path in speaking:
+            assert served(path) == {(200, "replica-1")}, path
+        for path in others:
+            assert len(served(path)) == 3, path
+        ready[0].clear()
+        until_ready(balancer, set())
+        for path in speaking - {LATER}:
+            assert {status for status, _ in served(path)} == {503}, path
+        for path in (*others, LATER):
+            assert {status for status, _ in served(path)} == {200}, path
