@@ -2,12 +2,14 @@
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.deploy.routes import SPEAKING, paths
 from transports.cli.serve import serve
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -103,14 +105,84 @@ def test_kubernetes_sets_no_option_of_the_server_by_itself() -> None:
     assert given["PARROTFISH_PORT"] == str(container["ports"][0]["containerPort"])
 
 
+def test_prometheus_has_the_token_that_the_pods_ask_for() -> None:
+    kubernetes = DEPLOY / "kubernetes"
+    monitor = loaded(kubernetes / "podmonitor.yaml")["spec"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    token = endpoint["authorization"]["credentials"]
+    secret = loaded(kubernetes / "secret.example.yaml")
+    assert (token["name"], token["key"]) == (secret["metadata"]["name"], "PARROTFISH_METRICS_TOKEN")
+    assert token["key"] in secret["stringData"]
+    template = loaded(kubernetes / "deployment.yaml")["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    assert {"secretRef": {"name": token["name"]}} in container["envFrom"]
+    assert endpoint["port"] in [port["name"] for port in container["ports"]]
+    labels = template["metadata"]["labels"]
+    assert labels.items() >= monitor["selector"]["matchLabels"].items()
+    assert labels[monitor["jobLabel"]] == "parrotfish"  # as in the rules
+    assert "annotations" not in template["metadata"]  # a scraper that goes by them sends no token
+
+
+def service(path: str) -> str:
+    """The service to which the ingress sends a path."""
+    (rule,) = loaded(DEPLOY / "kubernetes" / "ingress.yaml")["spec"]["rules"]
+    fitting = [
+        one
+        for one in rule["http"]["paths"]
+        if path == one["path"]
+        or (one["pathType"] == "Prefix" and f"{path}/".startswith(f"{one['path'].rstrip('/')}/"))
+    ]
+    return str(max(fitting, key=lambda one: len(one["path"]))["backend"]["service"]["name"])
+
+
+def test_the_ingress_sends_speech_where_there_is_room_and_the_rest_wherever_a_pod_lives() -> None:
+    documents = {
+        one["metadata"]["name"]: one for one in map(loaded, MANIFESTS) if one.get("kind") == "Service"
+    }
+    speech, library, peers = "parrotfish", "parrotfish-library", "parrotfish-peers"
+    assert {name: one["spec"].get("publishNotReadyAddresses", False) for name, one in documents.items()} == {
+        speech: False,
+        library: True,
+        peers: True,
+    }
+    retried = re.compile("^/v1/ai/x/fishaudio/|^/fish/tts$")  # no prefix; perhaps a promise
+    for path in paths():
+        speaks = (SPEAKING.search(path) and not retried.search(path)) or path == "/ready"
+        assert service(path) == (speech if speaks else library), path
+    assert service("/v1/webrtc") == service("/v1/webrtc/x") == peers
+
+
+def test_the_ingress_finds_webrtc_sessions_as_the_balancer_does() -> None:
+    annotations = loaded(DEPLOY / "kubernetes" / "service-peers.yaml")["metadata"]["annotations"]
+    snippet = annotations["haproxy-ingress.github.io/config-backend"].splitlines()
+    ours = [line.strip() for line in (DEPLOY / "haproxy.cfg").read_text().splitlines()]
+    ours = ours[ours.index("backend peers") : ours.index("backend library")]
+    assert [line for line in snippet if line.startswith("stick")] == [
+        line for line in ours if line.startswith("stick")
+    ]
+
+
+@pytest.mark.parametrize("name", ["ingress.yaml", "service-peers.yaml"])
+def test_what_the_ingress_adds_to_haproxy_is_accepted(haproxy: str, name: str, tmp_path: Path) -> None:
+    annotations = loaded(DEPLOY / "kubernetes" / name)["metadata"]["annotations"]
+    snippet = annotations["haproxy-ingress.github.io/config-backend"]
+    lines = ["mode http", "bind 127.0.0.1:1", *snippet.splitlines(), "server one 127.0.0.1:2"]
+    lines += [f"timeout {what} 1s" for what in ("client", "connect", "server")]
+    file = tmp_path / "haproxy.cfg"
+    file.write_text("listen pods\n" + "".join(f"    {line}\n" for line in lines))
+    checked = subprocess.run([haproxy, "-c", "-f", str(file)], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+
+
 def test_kustomize_has_every_manifest() -> None:
     listed = loaded(DEPLOY / "kubernetes" / "kustomization.yaml")["resources"]
-    others = {"kustomization.yaml", "secret.example.yaml"}
+    # The last is for clusters that know what it is.
+    others = {"kustomization.yaml", "secret.example.yaml", "podmonitor.yaml"}
     assert sorted(listed) == sorted(path.name for path in MANIFESTS if path.name not in others)
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
 def test_manifests_keep_to_the_schemas(path: Path) -> None:
     validating = pytest.importorskip("kubernetes_validate", reason="pip install kubernetes-validate")
-    if path.name != "kustomization.yaml":  # which is for kustomize, not for the cluster
+    if path.name not in ("kustomization.yaml", "podmonitor.yaml"):  # which are none of the cluster's own
         validating.validate(loaded(path), "1.31", strict=True)

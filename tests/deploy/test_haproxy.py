@@ -12,15 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.routing import WebSocketRoute
 from websockets.sync.client import connect
 
 from benchmarks.fleet.fleet import Fleet
 from benchmarks.haproxy import CONFIGURATION, HAProxy, running
-from engine.models.hibari import HibariModel
-from tests.transports.accounts.test_routes import leaves
-from transports.app import create_app
-from transports.settings import Settings
+from tests.deploy.routes import SPEAKING, paths
 
 pytestmark = pytest.mark.timeout(600)  # the first of them waits for three servers to start
 
@@ -77,8 +73,6 @@ def test_its_own_numbers_are_for_prometheus(fleet: Fleet) -> None:
     assert 'haproxy_server_status{proxy="speech",server="replica-1",state="UP"} 1' in page
 
 
-# A route that speaks has one of these in its path.
-SPEAKING = re.compile(r"/(tts|speech|dub|agent|telephony)(/|$)")
 LATER = "/fish/tts"  # which may also be promised
 SECONDS = 30.0
 
@@ -120,14 +114,6 @@ def until_ready(balancer: HAProxy, names: set[str]) -> None:
             return
         assert time.monotonic() < end, f"expected {names}, not {known}"
         time.sleep(0.02)
-
-
-def paths() -> set[str]:
-    """Of every route one, but for WebRTC, which has a rule of its own, and what is for operators."""
-    app = create_app(Settings(), HibariModel)
-    found = {route.path for route in leaves(app.routes) if isinstance(route, WebSocketRoute)}
-    found |= set(app.openapi()["paths"]) - {"/metrics"}
-    return {re.sub(r"\{[^}]*\}", "x", path) for path in found if not path.startswith("/v1/webrtc")}
 
 
 @pytest.mark.usefixtures("haproxy")
