@@ -81,3 +81,12 @@ def closing(answered: bytes) -> tuple[int, str]:
     at = answered.rindex(b"\x88")
     length = answered[at + 1]
     return int.from_bytes(answered[at + 2 : at + 4], "big"), answered[at + 4 : at + 2 + length].decode()
+
+
+def refused(client: socket.socket) -> tuple[int, str]:
+    """The same of a socket that is closed while more of what it has sent may be on its way."""
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while data := client.recv(65_536):
+            received += data
+    return closing(received)

@@ -8,7 +8,17 @@ import pytest
 
 from tests.transports.conftest import Running
 from tests.transports.security.conftest import Serve
-from tests.transports.security.raw import answer, asked, closing, dialled, frame, head_of, status, upgrade
+from tests.transports.security.raw import (
+    answer,
+    asked,
+    closing,
+    dialled,
+    frame,
+    head_of,
+    refused,
+    status,
+    upgrade,
+)
 
 _TEXT, _BINARY, _CONTINUATION, _PING, _CLOSE = 1, 2, 0, 9, 8
 
@@ -213,8 +223,8 @@ def test_unfinished_messages_of_one_address(narrow: Running) -> None:
     with ExitStack() as stack:
         first, _ = (begun(stack, narrow, "127.0.0.5") for _ in range(2))
         narrow.until(lambda: gate.kept > 130_000, "two messages")
-        refused = closing(answer(begun(stack, narrow, "127.0.0.5")))
-        assert refused == (1008, "more than 140000 bytes of unfinished messages from 127.0.0.5")
+        why = "more than 140000 bytes of unfinished messages from 127.0.0.5"
+        assert refused(begun(stack, narrow, "127.0.0.5")) == (1008, why)
         begun(stack, narrow, "127.0.0.6")
         narrow.until(lambda: gate.kept > 195_000, "three messages")
         first.sendall(frame(_CONTINUATION))
@@ -234,7 +244,7 @@ def test_unfinished_messages_of_one_address_behind_a_proxy(narrow: Running) -> N
         begun(stack, narrow, "127.0.0.4", "X-Forwarded-For: 203.0.113.2")
         narrow.until(lambda: gate.kept > 195_000, "three messages")
         third = begun(stack, narrow, "127.0.0.4", "X-Forwarded-For: 203.0.113.1")
-        assert closing(answer(third))[1].endswith("from 203.0.113.1")
+        assert refused(third)[1].endswith("from 203.0.113.1")
 
 
 def test_unfinished_messages_in_all(narrow: Running) -> None:
@@ -243,8 +253,8 @@ def test_unfinished_messages_in_all(narrow: Running) -> None:
         for number in range(8):
             begun(stack, narrow, f"127.0.0.{5 + number // 2}")
         narrow.until(lambda: gate.kept > 520_000, "eight messages")
-        refused = closing(answer(begun(stack, narrow, "127.0.0.9")))
-        assert refused == (1013, "more than 560000 bytes of unfinished messages")
+        ninth = begun(stack, narrow, "127.0.0.9")
+        assert refused(ninth) == (1013, "more than 560000 bytes of unfinished messages")
         small = stack.enter_context(dialled(narrow.url, "127.0.0.9"))
         small.sendall(upgrade("/v1/tts/live"))
         assert status(head_of(small)) == 101
