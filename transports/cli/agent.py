@@ -11,6 +11,7 @@ import click
 from realtime.mind import ChatConfig
 from realtime.turns import PauseSettings
 from transports.agent.config import AgentSettings
+from transports.cli.types import Number
 
 Command = Callable[..., Any]
 
@@ -136,7 +137,7 @@ _OPTIONS = [
     click.option(
         "--pause",
         default=_DEFAULTS.pauses.pause,
-        type=click.FloatRange(0.2, 3.0),
+        type=Number(0.2, 3.0),
         metavar="SECONDS",
         help="Silence after which a caller's turn counts as over, at first: it is adapted to his own pauses.",
     ),
@@ -155,7 +156,7 @@ _OPTIONS = [
     click.option(
         "--filler-after",
         default=_DEFAULTS.filler_after,
-        type=click.FloatRange(0.0),
+        type=Number(0.0),
         metavar="SECONDS",
         help="When the language model is slow.",
     ),

@@ -21,6 +21,7 @@ from transports.cli.formats import CONTAINERS, chosen_format, file_to_write
 from transports.cli.model import ModelChoice, ModelCommand, model_options
 from transports.cli.mouth import engine_here
 from transports.cli.output import open_output
+from transports.cli.types import Number
 from transports.dubbing.subtitles import FORMATS, MAX_BYTES, BadSubtitles, Subtitles, read_subtitles
 from transports.fish.casting import own_voices
 from transports.fish.schema import parse_request, speech_request
@@ -67,13 +68,13 @@ _AT_ONCE = 4
 @click.option(
     "--max-speed",
     default=1.3,
-    type=click.FloatRange(1.0, 1.3),
+    type=Number(1.0, 1.3),
     help="How many times as fast as by nature a line may be spoken to fit its time.",
 )
 @click.option(
     "--max-drift",
     default=2.0,
-    type=click.FloatRange(0.0, 30.0),
+    type=Number(0.0, 30.0),
     help="How many seconds late a line may begin; rather than that, the one before is broken off.",
 )
 @click.option(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from transports.cli.types import Number
+
 if TYPE_CHECKING:
     from engine.models.openai_speech import OpenAISpeechConfig
 
@@ -166,14 +168,14 @@ ENDPOINT_OPTIONS = dict(
         ),
         _option(
             "--engine-loudness",
-            type=click.FloatRange(-60, 0),
+            type=Number(-60, 0),
             metavar="LUFS",
             show_default="-20",
             help="How loud its voices are, for the first syllables; then it is measured.",
         ),
         _option(
             "--engine-silence",
-            type=click.FloatRange(0.1),
+            type=Number(0.1),
             metavar="SECONDS",
             show_default="30",
             help="After so long without an answer, or in the middle of one, it counts as broken.",

@@ -15,6 +15,7 @@ from engine import EngineError, SpeechModel
 from engine.speech import Voice
 from transports.cli.endpoint import ENDPOINT, ENDPOINT_OPTIONS, EndpointOption, endpoint_config
 from transports.cli.sglang import SGLANG, SGLANG_OPTIONS, SGLangOption, sglang_options
+from transports.cli.types import Number
 
 if TYPE_CHECKING:
     from engine.models.dual_ar import DualAROptions
@@ -254,7 +255,7 @@ _S2_OPTIONS = dict(
         ),
         _s2_option(
             "--kv-memory",
-            type=click.FloatRange(0, min_open=True),
+            type=Number(0, min_open=True),
             metavar="GIB",
             show_default="most of what is free on a GPU, 1 on a CPU",
             help="Memory of the KV cache, in GiB.",

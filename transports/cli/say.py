@@ -17,6 +17,7 @@ from transports.cli.mouth import Mouth, mouth_here, mouth_there
 from transports.cli.output import STDOUT, ListenerGone, Output, open_output
 from transports.cli.progress import Progress
 from transports.cli.text import piped_text, spelled_text
+from transports.cli.types import Number
 
 _DASH = Path("-")
 _STDIN = 0
@@ -53,8 +54,8 @@ _EXAMPLE = 'give some: parrotfish say "Hello." -o hello.mp3'
     help="Format of the audio.",
 )
 @click.option("--voice", show_default="the model's", help="Id of a voice; parrotfish voices lists them.")
-@click.option("--speed", default=1.0, type=click.FloatRange(0.5, 2.0), help="Pace of the speech.")
-@click.option("--volume", default=0.0, type=click.FloatRange(-20.0, 20.0), help="Gain in dB.")
+@click.option("--speed", default=1.0, type=Number(0.5, 2.0), help="Pace of the speech.")
+@click.option("--volume", default=0.0, type=Number(-20.0, 20.0), help="Gain in dB.")
 @click.option(
     "--latency",
     default="balanced",

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from transports.cli.types import Number
 from transports.security import Limits, SecurityConfig
 from transports.security.addresses import networks
 from transports.security.names import check_host, check_origin
@@ -126,28 +127,28 @@ _OPTIONS = [
     click.option(
         "--request-rate",
         default=_LIMITS.request_rate,
-        type=click.FloatRange(0.0),
+        type=Number(0.0),
         metavar="PER SECOND",
         help="Requests and WebSocket handshakes of one address; ten times as many at once. 0 is no limit.",
     ),
     click.option(
         "--header-seconds",
         default=_LIMITS.head_seconds,
-        type=click.FloatRange(0.1),
+        type=Number(0.1),
         metavar="SECONDS",
         help="How long a client may take for a request line and headers.",
     ),
     click.option(
         "--body-seconds",
         default=_LIMITS.body_seconds,
-        type=click.FloatRange(1.0),
+        type=Number(1.0),
         metavar="SECONDS",
         help="How long a client may take for a request body.",
     ),
     click.option(
         "--stall-seconds",
         default=_LIMITS.stall_seconds,
-        type=click.FloatRange(1.0),
+        type=Number(1.0),
         metavar="SECONDS",
         help="A client that takes nothing of what it is sent for so long is cut off.",
     ),

@@ -29,7 +29,7 @@ from transports.cli.security import origins, security_options
 from transports.cli.store import check, store_options
 from transports.cli.telephony import telephony_options
 from transports.cli.tracing import tracing_options
-from transports.cli.types import amount
+from transports.cli.types import Number, amount
 from transports.cli.workers import WorkersChoice, worker_options
 from transports.metrics import MetricsConfig
 from transports.security import SecurityConfig
@@ -75,7 +75,7 @@ def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -
 @click.option(
     "--max-ahead",
     default=_DEFAULTS.engine.max_ahead,
-    type=click.FloatRange(0.5),
+    type=Number(0.5),
     metavar="SECONDS",
     help="How far speech may be ahead of a live listener.",
 )
@@ -103,14 +103,14 @@ def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -
 @click.option(
     "--grace",
     default=_DEFAULTS.grace_seconds,
-    type=click.FloatRange(0.0),
+    type=Number(0.0),
     metavar="SECONDS",
     help="How long a shutdown waits for the utterances under way.",
 )
 @click.option(
     "--notice",
     default=_DEFAULTS.notice_seconds,
-    type=click.FloatRange(0.0),
+    type=Number(0.0),
     metavar="SECONDS",
     help="How long before that /ready says so and no new socket is opened, while those that are open may still "
     "begin to speak: for a load balancer to notice.",
@@ -187,7 +187,7 @@ def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -
 @click.option(
     "--keep-audio",
     default=_DEFAULTS.file_seconds / 3600,
-    type=click.FloatRange(0.01),
+    type=Number(0.01),
     metavar="HOURS",
     help="How long such audio can be fetched.",
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from transports.cli.types import Number
 from transports.telephony import TelephonyConfig, check_telnyx_key
 
 Command = Callable[..., Any]
@@ -83,14 +84,14 @@ _OPTIONS = [
     click.option(
         "--max-call",
         default=_DEFAULTS.max_seconds / 60,
-        type=click.FloatRange(0.1),
+        type=Number(0.1),
         metavar="MINUTES",
         help="How long one may be.",
     ),
     click.option(
         "--max-silence",
         default=_DEFAULTS.silence_seconds,
-        type=click.FloatRange(1.0),
+        type=Number(1.0),
         metavar="SECONDS",
         help="A call in which neither side says anything for so long is ended.",
     ),

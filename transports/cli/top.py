@@ -12,6 +12,7 @@ import httpx
 from rich.console import Console
 from rich.live import Live
 
+from transports.cli.types import Number
 from transports.top import Figures, NoMetrics, Reading, View, figures, read, show
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -68,9 +69,7 @@ class _NoPage(Exception):
 
 @click.command(context_settings={"show_default": True})
 @click.argument("urls", nargs=-1, metavar="[URL]...")
-@click.option(
-    "--interval", default=2.0, type=click.FloatRange(0.2), metavar="SECONDS", help="Between two looks."
-)
+@click.option("--interval", default=2.0, type=Number(0.2), metavar="SECONDS", help="Between two looks.")
 @click.option(
     "--once", is_flag=True, help="Look once, print what has been since each server started, and end."
 )

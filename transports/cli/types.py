@@ -1,12 +1,25 @@
-"""Kinds of values that options take, as click's callbacks."""
+"""Kinds of values that options take: click's types and callbacks."""
 
 import re
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import click
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_MOST = 1_000_000  # beyond, no number of an option makes sense, and some cannot be reckoned or waited with
+
+
+class Number(click.FloatRange):
+    """A number of a range. Those that are in every range and yet nowhere are refused: nan and infinities."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, or a usage error."""
+        number = super().convert(value, param, ctx)  # nan passes: it compares false with every bound
+        if not abs(number) <= _MOST:
+            self.fail(f"{value} is not a number up to {_MOST}.", param, ctx)
+        return number
 
 
 def duration(_: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:

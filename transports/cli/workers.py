@@ -13,6 +13,7 @@ import click
 from engine import Models, ModelSpec, ModelUnavailable, ProcessConfig, SpeechModel
 from engine.process import shares, threads_each
 from transports.cli.model import ModelChoice
+from transports.cli.types import Number
 
 Command = Callable[..., Any]
 
@@ -158,7 +159,7 @@ _OPTIONS = [
     click.option(
         "--worker-timeout",
         default=_DEFAULTS.hang_seconds,
-        type=click.FloatRange(1.0),
+        type=Number(1.0),
         metavar="SECONDS",
         help="A worker whose model takes longer for one step has hung, and is started again.",
     ),

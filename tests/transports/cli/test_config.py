@@ -127,6 +127,8 @@ def test_the_file_in_the_data_folder_need_not_be_named(tmp_path: Path) -> None:
         ("port = 70000", "port: '70000': 70000 is not in the range 0<=x<=65535"),
         ("port = 80.5", "port: '80.5': '80.5' is not a valid integer"),
         ("port = true", "port: 'true': 'true' is not a valid integer"),
+        ("max-ahead = nan", "max-ahead: 'nan': nan is not a number up to 1000000"),
+        ("grace = inf", "grace: 'inf': inf is not a number up to 1000000"),
         ("open = 'perhaps'", "open: 'perhaps'"),
         ("log-level = 'loud'", "log-level: 'loud'"),
         ("port = [1, 2]", "port: got a list; expected one value"),

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -41,6 +42,24 @@ def test_every_command_explains_itself_and_all_its_options(command):
     ctx_command = main.get_command(None, command)  # type: ignore[arg-type]
     for parameter in ctx_command.params:
         assert parameter.param_type_name == "argument" or parameter.help, parameter.name
+
+
+def numbers(command: click.Command) -> list[click.Option]:
+    """The options of a command, or of a group of them, that take a number with a fraction."""
+    own = [option for option in command.params if isinstance(option.type, click.types.FloatParamType)]
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    return own + [option for one in inner for option in numbers(one)]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e+300"])
+def test_a_number_that_is_none_is_a_usage_error_of_every_option(command, value):
+    group_command = main.get_command(None, command)  # type: ignore[arg-type]
+    for option in numbers(group_command):
+        with pytest.raises(click.BadParameter) as refused:
+            option.process_value(click.Context(group_command), value)
+        assert option.opts[0] in refused.value.format_message()
+        assert value in refused.value.format_message()
 
 
 def test_version_says_which_parrotfish_python_and_platform():
