@@ -25,6 +25,7 @@ from typing import Any, Literal, TextIO
 import orjson
 
 from engine import origin
+from engine.urls import hide_in_urls
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
@@ -85,7 +86,7 @@ class _Error:
 
 def hide_secrets(text: str) -> str:
     """The same without API keys, and what else opens doors."""
-    return _SECRET.sub(lambda found: f"{found[found.lastindex or 0]}***", text)
+    return hide_in_urls(_SECRET.sub(lambda found: f"{found[found.lastindex or 0]}***", text))
 
 
 def show_texts(shown: bool) -> None:

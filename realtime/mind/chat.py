@@ -11,6 +11,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from engine.origin import trace_headers
+from engine.urls import without_secrets
 from realtime.mind.base import Message, MindError, TextDelta, Thought, Tool, ToolCall
 from realtime.mind.thinking import ThinkingFilter
 
@@ -128,7 +129,7 @@ class Chat:
         return chunk
 
     def _error(self, what: str, said: str = "", *, why: str = "") -> MindError:
-        brief = f"{self._config.model} at {self._config.url} {what}"
+        brief = f"{self._config.model} at {without_secrets(self._config.url)} {what}"
         return MindError(f"the language model {what}", f"{brief}: {why}" if why else brief, said)
 
 

@@ -91,6 +91,15 @@ def test_a_text_line_is_one_line_with_the_ids(log: Log) -> None:
 
 
 @pytest.mark.parametrize("format_", ["text", "json"])
+def test_no_password_in_a_url_is_told_in_any_case(log: Log, format_: str) -> None:
+    log.configure(level="info", format=format_, texts=True)
+    logging.getLogger("httpx").info('POST %s "200 OK"', "https://me:hunter2@host/v1?key=hunter2")
+    told = log.read()
+    assert "https://***@host/v1?***" in told
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
 @pytest.mark.parametrize("shown", [False, True])
 def test_texts_are_told_only_if_asked_for(log: Log, format_: str, shown: bool) -> None:
     log.configure(level="debug", format=format_, texts=shown)

@@ -26,6 +26,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
 
+from engine.urls import without_secrets
 from transports.accounts.limits import (
     ConcurrencyExceeded,
     Limits,
@@ -132,9 +133,9 @@ class SharedLimiter:
                 retry=Retry(NoBackoff(), 1, supported_errors=(NoConnection,)),
                 decode_responses=True,
             )
-        except ValueError as error:
+        except ValueError:  # which may quote a password
             raise StoreError(
-                f"the URL of Redis cannot be read: {error}; expected redis://host:6379/0"
+                f"--redis-url: got {without_secrets(url)}; expected redis://:password@host:6379/0"
             ) from None
         self._local = LocalLimiter()
         self._held: dict[str, _SharedPlace] = {}

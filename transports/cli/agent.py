@@ -11,7 +11,7 @@ import click
 from realtime.mind import ChatConfig
 from realtime.turns import PauseSettings
 from transports.agent.config import AgentSettings
-from transports.cli.types import Number
+from transports.cli.types import Number, Url
 
 Command = Callable[..., Any]
 
@@ -64,8 +64,6 @@ def _chat(url: str | None, model: str | None, key_variable: str) -> ChatConfig |
         return None
     if url is None or model is None:
         raise click.UsageError("--llm-url and --llm-model belong together")
-    if not url.startswith(("http://", "https://")):
-        raise click.BadParameter(f"{url!r} does not begin with http:// or https://", param_hint="--llm-url")
     return ChatConfig(url, model, os.environ.get(key_variable))
 
 
@@ -98,6 +96,7 @@ def _text(_: click.Context, parameter: click.Parameter, value: str) -> str:
 _OPTIONS = [
     click.option(
         "--llm-url",
+        type=Url("http", "https"),
         metavar="URL",
         help="Base of an OpenAI-compatible API, up to and with /v1, whose language model answers callers of "
         "agents. Without one they say back what they understood.",

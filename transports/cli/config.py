@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,12 +9,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from transports.cli.configuration import file_of, is_secret, key_of
+from transports.cli.configuration import file_of, key_of, shown
 from transports.cli.model import ModelCommand
 from transports.cli.serve import serve
 
-_HIDDEN = "***"
-_PASSWORD = re.compile(r"(://[^/@\s:]*:)[^/@\s]+(?=@)")  # of a URL
 _WIDEST = 60  # characters of a value that is read by people
 
 
@@ -57,7 +54,7 @@ def _settings(context: click.Context) -> Iterator[Setting]:
         value = context.params[option.name]
         source, name = _origin(context, option)
         unset = option.show_default if isinstance(option.show_default, str) and not value else ""
-        yield Setting(key_of(option), _plain(value, secret=is_secret(option)), source, name, unset)
+        yield Setting(key_of(option), _plain(value, option), source, name, unset)
 
 
 def _origin(context: click.Context, option: click.Option) -> tuple[str, str]:
@@ -84,19 +81,17 @@ def _variable(context: click.Context, option: click.Option) -> str:
     )
 
 
-def _plain(value: Any, *, secret: bool) -> Any:
+def _plain(value: Any, option: click.Option) -> Any:
     """A value as JSON has it, without what is secret in it."""
     match value:
         case None | bool() | int() | float():
             return value
-        case _ if secret:
-            return _HIDDEN if value else None
         case Mapping():
-            return {str(key): _plain(item, secret=False) for key, item in value.items()}
+            return {str(key): _plain(item, option) for key, item in value.items()}
         case tuple() | list():
-            return [_plain(item, secret=False) for item in value]
+            return [_plain(item, option) for item in value]
         case _:
-            return _PASSWORD.sub(rf"\1{_HIDDEN}", str(value))
+            return shown(option, str(value))
 
 
 def _text(value: Any, unset: str) -> str:

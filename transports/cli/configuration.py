@@ -15,12 +15,15 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from transports.cli.types import Url
+
 FILE_NAME = "parrotfish.toml"
 """What the file is called that is read if no other is named. It lies in the usual data folder."""
 
 OPTION = "config"
 _PAIRS = "voice-alias"  # a table of this name is its value, for it is one
 _JSON = "engine-fields"  # likewise
+_HIDDEN = "***"
 
 
 def with_file(command: click.Command) -> click.Command:
@@ -53,6 +56,32 @@ def file_of(context: click.Context) -> Path | None:
 def is_secret(option: click.Parameter) -> bool:
     """Whether nobody should read an option's value: the option says so by ``hide_input``."""
     return bool(getattr(option, "hide_input", False))
+
+
+def shown(option: click.Parameter, value: str) -> str:
+    """A value of an option without what is secret in it."""
+    from engine.urls import hide_in_urls, without_secrets  # inside: help must not wait for it
+
+    if is_secret(option):
+        return _HIDDEN if value else ""
+    if isinstance(option.type, Url):
+        return without_secrets(value)
+    if key_of(option) == _JSON:
+        return _without_texts(value)
+    return hide_in_urls(value)
+
+
+def _without_texts(fields: str) -> str:
+    """A JSON object without the texts in it, any of which may be a key."""
+    try:
+        found = json.loads(fields)
+    except json.JSONDecodeError:
+        return _HIDDEN
+    if not isinstance(found, dict):
+        return _HIDDEN
+    return json.dumps(
+        {name: _HIDDEN if isinstance(value, str | list | dict) else value for name, value in found.items()}
+    )
 
 
 def key_of(option: click.Parameter) -> str:
@@ -147,5 +176,6 @@ def _check(context: click.Context, file: Path, option: click.Option, value: str 
     try:
         option.process_value(context, value)
     except click.BadParameter as error:
-        told = "this value cannot be used" if is_secret(option) else f"{value!r}: {error.message}"
+        written = [shown(option, one) for one in value] if isinstance(value, list) else shown(option, value)
+        told = "this value cannot be used" if is_secret(option) else f"{written!r}: {error.message}"
         raise click.ClickException(f"{file}: {key_of(option)}: {told}") from None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from transports.cli.types import Number
+from transports.cli.types import Number, Url
 
 if TYPE_CHECKING:
     from engine.models.openai_speech import OpenAISpeechConfig
@@ -49,12 +49,6 @@ def endpoint_config(options: Mapping[str, Any], max_streams: int | None) -> "Ope
     return OpenAISpeechConfig(max_streams=max_streams or _DEFAULT_STREAMS, **given)
 
 
-def _url(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not value.startswith(("http://", "https://")):
-        raise click.BadParameter(f"{value!r} does not begin with http:// or https://", param=parameter)
-    return value
-
-
 def _voices(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(
         dict.fromkeys(name for value in values for part in value.split(",") if (name := part.strip()))
@@ -86,9 +80,9 @@ def _fields(_: click.Context, parameter: click.Parameter, value: str | None) -> 
     try:
         found = orjson.loads(value)
     except orjson.JSONDecodeError as error:
-        raise click.BadParameter(f"{value!r} is no JSON: {error}", param=parameter) from None
+        raise click.BadParameter(f"it is no JSON: {error}", param=parameter) from None
     if not isinstance(found, dict):
-        raise click.BadParameter(f"{value!r} is no JSON object", param=parameter)
+        raise click.BadParameter("it is no JSON object", param=parameter)
     return value
 
 
@@ -102,7 +96,7 @@ ENDPOINT_OPTIONS = dict(
     [
         _option(
             "--engine-url",
-            callback=_url,
+            type=Url("http", "https"),
             metavar="URL",
             help="Base of the endpoint, up to and with /v1.",
         ),

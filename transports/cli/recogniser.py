@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from realtime.ears.choice import DEFAULT_REMOTE, DEFAULT_URL, DEFAULT_WHISPER, KINDS, RecogniserChoice
+from transports.cli.types import Url
 
 Command = Callable[..., Any]
 
@@ -49,6 +50,7 @@ def _options(may_be_none: bool) -> list[Callable[[Command], Command]]:
         ),
         click.option(
             "--asr-url",
+            type=Url("http", "https"),
             metavar="URL",
             show_default=DEFAULT_URL,
             help="Base of the endpoint for --asr openai, up to and with /v1.",

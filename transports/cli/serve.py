@@ -29,7 +29,7 @@ from transports.cli.security import origins, security_options
 from transports.cli.store import check, store_options
 from transports.cli.telephony import telephony_options
 from transports.cli.tracing import tracing_options
-from transports.cli.types import Number, amount
+from transports.cli.types import Number, Url, amount
 from transports.cli.workers import WorkersChoice, worker_options
 from transports.metrics import MetricsConfig
 from transports.security import SecurityConfig
@@ -52,12 +52,6 @@ def _aliases(_: click.Context, parameter: click.Parameter, pairs: tuple[str, ...
             raise click.BadParameter(f"{pair!r} is not of the form ID=VOICE", param=parameter)
         aliases[name] = voice
     return aliases
-
-
-def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -> str | None:
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise click.BadParameter(f"{url!r} does not begin with http:// or https://", param=parameter)
-    return url
 
 
 @click.command(cls=ModelCommand, context_settings={"auto_envvar_prefix": "PARROTFISH", "show_default": True})
@@ -133,11 +127,13 @@ def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -
 @store_options
 @click.option(
     "--blobs-url",
+    type=Url(),
     metavar="URL",
     help="Where audio and pictures are kept, such as s3://bucket/prefix; else in the data folder.",
 )
 @click.option(
     "--redis-url",
+    type=Url("redis", "rediss", "unix"),
     metavar="URL",
     help="redis://:password@host:6379/0, in which the servers of a fleet count the requests of each API key "
     "together; else each for itself. Better set in the environment, where other users do not see the password.",
@@ -179,7 +175,7 @@ def _public_url(_: click.Context, parameter: click.Parameter, url: str | None) -
 )
 @click.option(
     "--public-url",
-    callback=_public_url,
+    type=Url("http", "https"),
     metavar="URL",
     show_default="as each client called it",
     help="Address of this server for clients: that of audio to be fetched later begins with it.",

@@ -9,6 +9,7 @@ import click
 
 from transports.accounts import Keyring, make_limiter
 from transports.accounts.auth import is_loopback
+from transports.cli.types import Url
 from transports.settings import Settings, default_data
 from transports.store import Blobs, Database, StoreError, database_url
 
@@ -20,6 +21,7 @@ def store_options(command: F) -> F:
     for option in (
         click.option(
             "--database-url",
+            type=Url(),
             envvar="DATABASE_URL",
             show_envvar=True,
             metavar="URL",

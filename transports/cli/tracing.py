@@ -6,12 +6,14 @@ from typing import Any
 
 import click
 
+from transports.cli.types import Url
 from transports.tracing import TracingConfig
 
 Command = Callable[..., Any]
 
 _OPTION = click.option(
     "--otlp-endpoint",
+    type=Url("http", "https"),
     metavar="URL",
     show_default="$OTEL_EXPORTER_OTLP_ENDPOINT, or no traces",
     help="Where traces of OpenTelemetry are sent by OTLP over HTTP, such as http://localhost:4318; needs the "

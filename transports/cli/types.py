@@ -22,6 +22,23 @@ class Number(click.FloatRange):
         return number
 
 
+class Url(click.types.StringParamType):
+    """A URL, of one of the ``schemes`` if there are any. It may hold passwords: it is not told as it is."""
+
+    def __init__(self, *schemes: str) -> None:
+        self._beginnings = tuple(f"{scheme}://" for scheme in schemes)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The URL, or a usage error."""
+        url = str(value)
+        if self._beginnings and not url.startswith(self._beginnings):
+            from engine.urls import without_secrets  # inside: help must not wait for it
+
+            expected = " or ".join(self._beginnings)
+            self.fail(f"{without_secrets(url)!r} does not begin with {expected}", param, ctx)
+        return url
+
+
 def duration(_: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
     """A time from now, such as 30d."""
     if value is None:

@@ -11,6 +11,7 @@ import click
 
 from transports.cli.model import ModelChoice, ModelCommand, model_options
 from transports.cli.store import opened, store_options
+from transports.cli.types import Url
 
 if TYPE_CHECKING:
     from transports.voices import Library, LibraryVoice
@@ -30,6 +31,7 @@ def library_options(command: F) -> F:
     )(command)
     command = click.option(
         "--blobs-url",
+        type=Url(),
         envvar="PARROTFISH_BLOBS_URL",
         metavar="URL",
         help="Where audio and pictures are kept, such as s3://bucket/prefix; else in the data folder.",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from uuid import uuid4
 
+from engine.urls import without_secrets
 from transports.store.errors import BlobMissing, StoreError
 
 CHUNK_BYTES = 256 * 1024
@@ -43,7 +44,8 @@ class Blobs:
     """
 
     def __init__(self, where: str | Path) -> None:
-        self._where = url = str(where).removeprefix("file://")
+        url = str(where).removeprefix("file://")
+        self._where = without_secrets(url) if "://" in url else url  # as it is told
         self._folder = None if "://" in url else _Folder(Path(url))
         self._place: _Place = self._folder or _Bucket(url)
 
@@ -181,7 +183,8 @@ class _Bucket:
 
             self._fs, self._root = url_to_fs(self._url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
-            raise StoreError(f"{self._url}: {error}; for s3:// pip install 'parrotfish[s3]'") from None
+            where = without_secrets(self._url)
+            raise StoreError(f"{where}: {error}; for s3:// pip install 'parrotfish[s3]'") from None
 
     def put(self, key: str, content: bytes | Path) -> None:
         target = self._path(key)

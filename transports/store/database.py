@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
+from engine.urls import without_secrets
 from transports.store.errors import StoreError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -72,8 +73,8 @@ class Database:
 
     @property
     def url(self) -> str:
-        """Where the database is, without the password."""
-        return self._url.render_as_string()
+        """Where the database is, without what is secret in its URL."""
+        return without_secrets(self._url.render_as_string())
 
     async def start(self) -> None:
         """Create or migrate the tables. Raises :class:`StoreError`."""

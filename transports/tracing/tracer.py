@@ -30,6 +30,7 @@ from opentelemetry.trace import (
 )
 
 from engine.origin import Origin, TraceParent
+from engine.urls import without_secrets
 from realtime.observer import Observation
 from transports.access import Served
 from transports.tracing.config import TracingError
@@ -200,7 +201,9 @@ def _url(endpoint: str) -> str:
     """The address that spans are posted to, at the base URL of a receiver or as it is given in full."""
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise TracingError(f"--otlp-endpoint: got {endpoint!r}; expected a URL such as http://localhost:4318")
+        raise TracingError(
+            f"--otlp-endpoint: got {without_secrets(endpoint)!r}; expected a URL such as http://localhost:4318"
+        )
     if parts.path.endswith(_PATH):
         return endpoint
     return parts._replace(path=parts.path.rstrip("/") + _PATH).geturl()

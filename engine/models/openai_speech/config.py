@@ -6,6 +6,8 @@ from typing import Literal, get_args
 
 import httpx
 
+from engine.urls import without_secrets
+
 Cloning = Literal["none", "one", "all"]
 """How many recordings of a voice the endpoint takes with a request, as ``references``."""
 
@@ -45,9 +47,8 @@ class OpenAISpeechConfig:
 
     @property
     def place(self) -> str:
-        """The URL, without a password in it, for those who run the server."""
-        url = httpx.URL(self.url)
-        return str(url.copy_with(userinfo=b"")) if url.userinfo else self.url
+        """The URL, without what is secret in it, for those who run the server."""
+        return without_secrets(self.url)
 
     @property
     def headers(self) -> dict[str, str]:

@@ -37,8 +37,10 @@ def discover(config: OpenAISpeechConfig) -> OpenAISpeechConfig:
         with httpx.Client(base_url=config.url, headers=config.headers, timeout=config.timeout) as client:
             models = _names(_asked(client, config, "models"), "data")
             voices = config.voices or _names(_asked(client, config, "audio/voices"), "voices")
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise EndpointError(f"{config.place} is no URL of an endpoint: {error}") from None
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol):  # which may quote a password
+        raise EndpointError(
+            f"{config.place} is no URL of an endpoint; expected http://host:port/v1"
+        ) from None
     return replace(config, model=config.model or _model(config, models), voices=_voices(config, voices))
 
 

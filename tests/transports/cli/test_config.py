@@ -81,7 +81,7 @@ def test_all_options_of_serve_are_there_and_all_kinds_of_values(file: Path) -> N
     assert found["price-tts"][0] == "15"
     assert found["engine-voices"][0] == ["a", "b"]
     assert found["voice-alias"][0] == {"x1": "heart", "x2": "otto"}
-    assert json.loads(found["engine-fields"][0]) == {"language": "en", "n": 3}
+    assert json.loads(found["engine-fields"][0]) == {"language": "***", "n": 3}
 
 
 def test_people_get_a_table(file: Path) -> None:
@@ -174,24 +174,52 @@ def test_a_file_that_is_no_text(file: Path) -> None:
 def test_secrets_are_not_printed(file: Path) -> None:
     file.write_text(
         f'twilio-token = "{SECRET}"\ndatabase-url = "postgresql://user:{SECRET}@host/name"\n'
-        f'engine-url = "http://user:{SECRET}@host/v1"\nredis-url = "redis://:{SECRET}@host:6379/0"\n'
+        f'engine-url = "http://user:{SECRET}@host/v1"\nredis-url = "redis://host:6379/0?password={SECRET}"\n'
+        f'llm-url = "https://host/v1?key={SECRET}"\nasr-url = "https://host/v1?token={SECRET}"\n'
+        f'otlp-endpoint = "https://{SECRET}@host"\nblobs-url = "s3://key:se/{SECRET}@bucket"\n'
+        f'public-url = "https://user:{SECRET}@host"\ninstructions = "See https://host/?key={SECRET} for all."\n'
+        f'[engine-fields]\napi_key = "{SECRET}"\nnested = [{{x = "{SECRET}"}}]\n'
     )
     for arguments in ([], ["--json"]):
         code, output = parrotfish("config", "--config", file, *arguments, PARROTFISH_PHONE_KEY=SECRET)
         assert code == 0
         assert SECRET not in output
-        assert "postgresql://user:***@host/name" in output
+        assert "postgresql://***@host/name" in output
+        assert "https://host/v1?***" in output
+        assert "See https://host/?*** for all." in output
     found = effective("--config", file, PARROTFISH_PHONE_KEY=SECRET)
     assert found["twilio-token"] == ("***", "file", str(file))
     assert found["phone-key"] == ("***", "environment", "PARROTFISH_PHONE_KEY")
 
 
-def test_nor_are_they_in_errors(file: Path) -> None:
-    file.write_text(f'twilio-token = ["{SECRET}"]')
+@pytest.mark.parametrize(
+    "content",
+    [
+        f'twilio-token = ["{SECRET}"]',
+        f'llm-url = "htp://host/v1?key={SECRET}"',
+        f'asr-url = "user:{SECRET}@host/v1"',
+        f"""engine-fields = '{{"key": "{SECRET}"'""",
+        f"""engine-fields = '["{SECRET}"]'""",
+    ],
+)
+def test_nor_are_they_in_errors(file: Path, content: str) -> None:
+    file.write_text(content)
     code, output = parrotfish("config", "--config", file)
     assert code == 1
-    assert "twilio-token" in output
+    assert content.partition(" ")[0] in output
     assert SECRET not in output
+
+
+def test_nor_are_they_in_those_of_the_command_line() -> None:
+    for option, value in (
+        ("--llm-url", f"http//user:{SECRET}@host"),
+        ("--engine-fields", f'{{"key": "{SECRET}"'),
+        ("--redis-url", f"host?password={SECRET}"),
+    ):
+        code, output = parrotfish("config", option, value)
+        assert code == 2
+        assert option in output
+        assert SECRET not in output
 
 
 def test_an_option_that_is_called_like_a_secret_is_one() -> None:

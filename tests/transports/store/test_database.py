@@ -341,9 +341,10 @@ def test_other_urls_are_refused(url: str) -> None:
         database_url(url, Path())
 
 
-async def test_a_database_that_is_not_there_is_told_without_the_password() -> None:
+@pytest.mark.parametrize("given", ["me:hunter2@127.0.0.1:1/d", "me@127.0.0.1:1/d?password=hunter2"])
+async def test_a_database_that_is_not_there_is_told_without_the_password(given: str) -> None:
     with pytest.raises(StoreError, match="cannot be used") as caught:
-        await Database("postgresql+asyncpg://me:hunter2@127.0.0.1:1/d").start()
+        await Database(f"postgresql+asyncpg://{given}").start()
     assert "hunter2" not in str(caught.value)
 
 

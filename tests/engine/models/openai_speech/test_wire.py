@@ -83,7 +83,7 @@ def test_recordings_have_a_limit_together() -> None:
 
 def test_a_password_in_the_url_and_a_key_are_not_shown() -> None:
     config = OpenAISpeechConfig("http://user:geheim@host:1/v1", key="sk-geheim")
-    assert config.place == "http://host:1/v1"
+    assert config.place == "http://***@host:1/v1"
     assert "geheim" not in config.place
     assert "sk-geheim" not in repr(config)
 
