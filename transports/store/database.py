@@ -27,6 +27,10 @@ MIGRATION_LOCK = 0x70617272
 # Kinds of SQLSTATE, by PostgreSQL's Appendix A: no connection, no authorization, no such database, deadlock, out
 # of disk or memory, not ready, shut down by its operator, a fault of the system or of PostgreSQL.
 DOWN = frozenset(("08", "28", "3D", "40", "53", "55", "57", "58", "XX"))
+_BAD_PORT = (
+    "database URL: its port is no number from 1 to 65535; expected postgresql://user:password@host:5432/name, "
+    "with %2F for / and %40 for @ in the password, and an IPv6 address in brackets"
+)
 
 
 def database_url(url: str | None, data: Path) -> str:
@@ -42,6 +46,8 @@ def database_url(url: str | None, data: Path) -> str:
         raise StoreError(
             "the database's URL cannot be read; expected postgresql://user:password@host/name or sqlite:///path"
         ) from None
+    except ValueError:  # which quotes it; a password with / or @ may be taken for one, too
+        raise StoreError(_BAD_PORT) from None
     backend = parsed.drivername.partition("+")[0]
     if backend == "sqlite" and parsed.database in (
         None,
@@ -51,6 +57,8 @@ def database_url(url: str | None, data: Path) -> str:
         raise StoreError("database URL: got SQLite without a file; expected sqlite:///path")
     if backend not in DRIVERS:
         raise StoreError(f"database URL: got {backend}://; expected postgresql:// or sqlite://")
+    if parsed.port is not None and not 0 < parsed.port < 65_536:
+        raise StoreError(_BAD_PORT)
     parsed = parsed.set(drivername=DRIVERS[backend])
     if "sslmode" in parsed.query:  # as libpq spells it; asyncpg takes the same values by another name
         parsed = parsed.set(query={**parsed.query, "ssl": parsed.query["sslmode"]})
@@ -67,6 +75,8 @@ class Database:
             self._engine = _make_engine(self._url)
         except ModuleNotFoundError as error:
             raise StoreError(f"{error.name} is missing; pip install 'parrotfish[postgres]'") from None
+        except (TypeError, ValueError) as error:
+            raise self._bad_query(error) from None
         self._reader = self._engine.execution_options(readonly=True, postgresql_readonly=True)
         # SQLite lets writers try again and again, and some of them always too late. Here they queue.
         self._writing = asyncio.Lock() if self._url.get_backend_name() == "sqlite" else None
@@ -85,6 +95,7 @@ class Database:
             if file:
                 Path(file).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 await _use_wal(file)
+            await self._connect(engine)
             async with engine.begin() as connection:
                 await connection.run_sync(_migrate)
         except (DBAPIError, sqlite3.Error, OSError) as error:
@@ -92,6 +103,17 @@ class Database:
             raise StoreError(f"the database {self.url} cannot be used: {reason}") from error
         finally:
             await engine.dispose()
+
+    async def _connect(self, engine: AsyncEngine) -> None:
+        """See that a connection is to be had: some drivers read what the URL says of it only now."""
+        try:
+            async with engine.connect():
+                pass
+        except (TypeError, ValueError) as error:
+            raise self._bad_query(error) from None
+
+    def _bad_query(self, error: Exception) -> StoreError:
+        return StoreError(f"database URL: what is behind the ? of {self.url} cannot be used: {error}")
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:

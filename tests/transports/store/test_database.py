@@ -334,11 +334,31 @@ def test_urls_are_taken_as_people_write_them(given: str | None, used: str) -> No
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://h/d", "what is this", "postgres:h", "sqlite://", "sqlite:///:memory:"]
+    "url",
+    [
+        *("mysql://h/d", "what is this", "postgres:h", "sqlite://", "sqlite:///:memory:"),
+        *("postgres://u:hunter2@h:abc/d", "postgres://u:hunter2@h:65536/d", "postgres://u:hunter2@[::1/d"),
+    ],
 )
 def test_other_urls_are_refused(url: str) -> None:
-    with pytest.raises(StoreError, match="expected"):
+    with pytest.raises(StoreError, match="expected") as refused:
         database_url(url, Path())
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://u:hunter2@127.0.0.1:1/d?sslmod=require", "sslmod"),
+        ("postgresql://u:hunter2@127.0.0.1:1/d?prepared_statement_cache_size=few", "few"),
+        ("sqlite:///{folder}/a.db?timeout=long", "long"),
+    ],
+)
+async def test_what_no_driver_knows_in_a_url_is_told(url: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=rf"database URL: .*\?\*\*\* cannot be used: .*{told}") as refused:
+        async with opened(url.format(folder=tmp_path)):
+            pass
+    assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize("given", ["me:hunter2@127.0.0.1:1/d", "me@127.0.0.1:1/d?password=hunter2"])
