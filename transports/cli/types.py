@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -31,12 +32,26 @@ class Url(click.types.StringParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The URL, or a usage error."""
         url = str(value)
-        if self._beginnings and not url.startswith(self._beginnings):
+        if self._beginnings and (wrong := self._wrong(url)):
             from engine.urls import without_secrets  # inside: help must not wait for it
 
-            expected = " or ".join(self._beginnings)
-            self.fail(f"{without_secrets(url)!r} does not begin with {expected}", param, ctx)
+            self.fail(f"{without_secrets(url)!r} {wrong}", param, ctx)
         return url
+
+    def _wrong(self, url: str) -> str:
+        """What is wrong with a URL, in words that do not quote it; else ""."""
+        if not url.startswith(self._beginnings):
+            return f"does not begin with {' or '.join(self._beginnings)}"
+        try:
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError:
+            return (
+                "has a host or a port that cannot be read; expected host:port, with %2F for / in a password"
+            )
+        if parts.scheme in ("http", "https") and not parts.hostname:
+            return "names no host"
+        return ""
 
 
 def duration(_: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:

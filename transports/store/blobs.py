@@ -173,7 +173,8 @@ class _Bucket:
     """A place that fsspec knows. What was left half written there has no reader, and the wrong size."""
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+        scheme, separator, place = url.partition("://")
+        self._url = f"{scheme}{separator}{place.rstrip('/')}"
         self._fs: Any = None
         self._root = ""
 
@@ -182,9 +183,15 @@ class _Bucket:
             from fsspec.core import url_to_fs  # only for those who have a bucket
 
             self._fs, self._root = url_to_fs(self._url, use_listings_cache=False)
-        except (ImportError, ValueError) as error:
-            where = without_secrets(self._url)
-            raise StoreError(f"{where}: {error}; for s3:// pip install 'parrotfish[s3]'") from None
+        except ImportError as error:
+            raise self._unusable(f"{error}; for s3:// pip install 'parrotfish[s3]'") from None
+        except (OSError, ValueError) as error:
+            raise self._unusable(getattr(error, "strerror", None) or str(error)) from None
+        if not self._root:
+            raise self._unusable("it names no bucket; expected one such as s3://bucket/prefix")
+
+    def _unusable(self, reason: str) -> StoreError:
+        return StoreError(f"--blobs-url: {without_secrets(self._url)} cannot be used: {reason}")
 
     def put(self, key: str, content: bytes | Path) -> None:
         target = self._path(key)

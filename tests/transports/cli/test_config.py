@@ -135,6 +135,20 @@ def test_the_file_in_the_data_folder_need_not_be_named(tmp_path: Path) -> None:
         ("[a.port]\nx = 1", "port: got a table; expected one value"),
         ("allow-origin = [['x']]", "allow-origin: got a list; expected one value"),
         ("engine-url = 'host'", "engine-url: 'host': 'host' does not begin with http"),
+        ("public-url = 'http://'", "public-url: 'http://': 'http://' names no host"),
+        ("llm-url = 'https://:80/v1'", "llm-url: 'https://:80/v1': 'https://:80/v1' names no host"),
+        (
+            "asr-url = 'ftp://host'",
+            "asr-url: 'ftp://host': 'ftp://host' does not begin with http:// or https://",
+        ),
+        (
+            "engine-url = 'http://host:x/v1'",
+            "engine-url: 'http://host:x/v1': 'http://host:x/v1' has a host or",
+        ),
+        (
+            "redis-url = 'redis://host:x'",
+            "redis-url: 'redis://host:x': 'redis://host:x' has a host or a port",
+        ),
         ("port = 1\n[a]\nport = 2", "port: it is there twice"),
         ("max-streams = 1\nmax_streams = 2", "max_streams: it is there twice"),
         ("port = ", "Invalid value (at"),

@@ -138,5 +138,10 @@ async def test_what_was_half_written_to_a_bucket_is_written_again() -> None:
 
 
 async def test_a_bucket_that_cannot_be_used_is_told() -> None:
-    with pytest.raises(StoreError, match=r"nosuch://\*\*\*@bucket"):
-        await Blobs("nosuch://key:secret@bucket").start()
+    for url, told in (
+        ("nosuch://key:secret@bucket", r"nosuch://\*\*\*@bucket cannot be used: Protocol not known"),
+        ("memory://", "memory:// cannot be used: it names no bucket"),
+        ("ftp://key:secret@127.0.0.1:1/x", r"ftp://\*\*\*@127.0.0.1:1/x cannot be used: Connection refused"),
+    ):
+        with pytest.raises(StoreError, match=f"--blobs-url: {told}"):
+            await Blobs(url).start()
