@@ -5,6 +5,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import socket
 import sys
 from decimal import Decimal
@@ -42,6 +43,7 @@ from transports.webrtc import WebRtcConfig
 
 _DEFAULTS = Settings()
 _MIB = 1024 * 1024
+_OF_LIBRARY = re.compile(r"[0-9a-f]{32}")  # ids of voices
 
 
 def _aliases(_: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
@@ -278,7 +280,9 @@ def serve(
     here = model.fetched()
     console = OperatorConsole(settings)
 
-    models = workers.models(here, max_streams, voice_alias)
+    # One of the library may be added later, and be deleted: its owner shall not keep a server from starting.
+    elsewhere = agent.voice in settings.voice_aliases or _OF_LIBRARY.fullmatch(agent.voice)
+    models = workers.models(here, max_streams, voice_alias, "" if elsewhere else agent.voice)
 
     try:
         server = Server(settings, models, console.ready, console.draining)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from transports.accounts.secret import key_id
 from transports.cli.types import Number
 from transports.telephony import TelephonyConfig, check_telnyx_key
 
@@ -53,6 +54,15 @@ def _public_key(_: click.Context, parameter: click.Parameter, key: str | None) -
     return key
 
 
+def _api_key(_: click.Context, parameter: click.Parameter, key: str | None) -> str | None:
+    if key and key_id(key) is None:
+        raise click.BadParameter(
+            "it is no API key; expected one as parrotfish keys create prints it, pf_ and so on",
+            param=parameter,
+        )
+    return key
+
+
 _OPTIONS = [
     click.option(
         "--twilio-token",
@@ -71,6 +81,7 @@ _OPTIONS = [
     ),
     click.option(
         "--phone-key",
+        callback=_api_key,
         hide_input=True,
         envvar="PARROTFISH_PHONE_KEY",
         show_envvar=True,

@@ -30,13 +30,16 @@ class WorkersChoice:
     count: int | Literal["gpus"] | None = None
     config: ProcessConfig = _DEFAULTS
 
-    def models(self, model: ModelChoice, max_streams: int | None, aliases: Mapping[str, str]) -> Models:
+    def models(
+        self, model: ModelChoice, max_streams: int | None, aliases: Mapping[str, str], agent_voice: str = ""
+    ) -> Models:
         """What makes a model that has been fetched, to speak up to ``max_streams`` at a time in all.
 
+        It must have the voices that ``aliases`` stand for, and ``agent_voice`` if that is given.
         Raises :class:`click.ClickException` for what cannot be.
         """
         if self.count is None:
-            return functools.partial(load, model, max_streams, dict(aliases))
+            return functools.partial(load, model, max_streams, dict(aliases), agent_voice)
         if model.remote:
             raise click.UsageError(
                 f"--workers is for models that run here; --engine {model.engine} needs none"
@@ -52,7 +55,12 @@ class WorkersChoice:
         return [
             ModelSpec(
                 f"{__name__}:load_described",
-                {"model": _described(choice), "max_streams": limit, "aliases": dict(aliases)},
+                {
+                    "model": _described(choice),
+                    "max_streams": limit,
+                    "aliases": dict(aliases),
+                    "agent_voice": agent_voice,
+                },
                 environment,
             )
             for choice, limit in zip(choices, limits, strict=True)
@@ -96,19 +104,24 @@ def devices(
     return [found[place % len(found)] for place in range(number)]
 
 
-def load(model: ModelChoice, max_streams: int | None, aliases: Mapping[str, str]) -> SpeechModel:
-    """The model, which has the voices that the aliases stand for. Raises :class:`click.ClickException`."""
+def load(
+    model: ModelChoice, max_streams: int | None, aliases: Mapping[str, str], agent_voice: str
+) -> SpeechModel:
+    """The model, which has the voices that options name. Raises :class:`click.ClickException`."""
     loaded = model.load(max_streams)
-    for name, voice in aliases.items():
+    named = [("--voice-alias", f"{name}={voice}", voice) for name, voice in aliases.items()]
+    if agent_voice:
+        named.append(("--agent-voice", agent_voice, agent_voice))
+    for option, given, voice in named:
         if voice not in loaded.info.voice_ids:
             loaded.close()
             known = ", ".join(loaded.info.voice_ids)
-            raise click.BadParameter(f"{name}={voice}: the voices are {known}", param_hint="--voice-alias")
+            raise click.BadParameter(f"{given}: the voices are {known}", param_hint=option)
     return loaded
 
 
 def load_described(
-    model: Mapping[str, Any], max_streams: int | None, aliases: Mapping[str, str]
+    model: Mapping[str, Any], max_streams: int | None, aliases: Mapping[str, str], agent_voice: str
 ) -> SpeechModel:
     """The same in a worker's process. Raises :class:`ModelUnavailable` with what the operator is to read."""
     options = {
@@ -116,7 +129,7 @@ def load_described(
         for name, value in model["options"].items()
     }
     try:
-        return load(ModelChoice(model["name"], options, model["engine"]), max_streams, aliases)
+        return load(ModelChoice(model["name"], options, model["engine"]), max_streams, aliases, agent_voice)
     except click.ClickException as error:
         raise ModelUnavailable(error.format_message()) from error
 

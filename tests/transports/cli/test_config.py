@@ -15,6 +15,7 @@ from transports.cli.configuration import is_secret
 from transports.cli.serve import serve
 
 SECRET = "geheim-1234"
+PHONE_KEY = f"pf_abcdefghij_{SECRET:x<43}"
 Effective = dict[str, tuple[Any, str, str]]
 
 
@@ -195,13 +196,13 @@ def test_secrets_are_not_printed(file: Path) -> None:
         f'[engine-fields]\napi_key = "{SECRET}"\nnested = [{{x = "{SECRET}"}}]\n'
     )
     for arguments in ([], ["--json"]):
-        code, output = parrotfish("config", "--config", file, *arguments, PARROTFISH_PHONE_KEY=SECRET)
+        code, output = parrotfish("config", "--config", file, *arguments, PARROTFISH_PHONE_KEY=PHONE_KEY)
         assert code == 0
         assert SECRET not in output
         assert "postgresql://***@host/name" in output
         assert "https://host/v1?***" in output
         assert "See https://host/?*** for all." in output
-    found = effective("--config", file, PARROTFISH_PHONE_KEY=SECRET)
+    found = effective("--config", file, PARROTFISH_PHONE_KEY=PHONE_KEY)
     assert found["twilio-token"] == ("***", "file", str(file))
     assert found["phone-key"] == ("***", "environment", "PARROTFISH_PHONE_KEY")
 

@@ -69,10 +69,11 @@ def test_a_bad_option_is_a_usage_error_that_names_it(arguments, env, named):
     assert named in result.output
 
 
-def test_an_alias_for_a_voice_that_is_not_there_is_a_usage_error():
-    done = run("serve", "--port", "0", "--voice-alias", "boss=nobody")
+@pytest.mark.parametrize(("option", "given"), [("--voice-alias", "boss=nobody"), ("--agent-voice", "nobody")])
+def test_a_voice_that_is_not_there_is_a_usage_error(option, given):
+    done = run("serve", "--port", "0", option, given)
     assert done.code == 2
-    assert "--voice-alias: boss=nobody: the voices are heart, " in done.err
+    assert f"{option}: {given}: the voices are heart, " in done.err
     assert "Traceback" not in done.err
 
 
@@ -94,7 +95,11 @@ def test_a_model_that_does_not_load_ends_the_server_with_the_reason(tmp_path):
 
 def test_sigterm_finishes_what_is_being_said_and_takes_nothing_new():
     # Hardly ahead of the listener, so that most of the sentence is still to be spoken when the signal comes.
-    with server("--max-ahead", "0.5", "--voice-alias", "boss=otto") as (process, url, _):
+    with server("--max-ahead", "0.5", "--voice-alias", "boss=otto", "--agent-voice", "boss") as (
+        process,
+        url,
+        _,
+    ):
         with live(url) as client:
             audio = begin(client, SENTENCE)
             process.send_signal(signal.SIGTERM)

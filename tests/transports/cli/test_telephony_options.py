@@ -14,6 +14,8 @@ KEY = base64.b64encode(
     bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
 ).decode()
 
+PHONE_KEY = f"pf_abcdefghij_{'x' * 43}"
+
 
 def config(*arguments: str, **env: str) -> TelephonyConfig:
     """What the command gets."""
@@ -36,13 +38,13 @@ def test_nothing_given_is_as_the_config_has_it() -> None:
 @pytest.mark.parametrize(
     ("arguments", "env"),
     [
-        (("--twilio-token", "12345", "--telnyx-key", KEY, "--phone-key", "pf_x"), {}),
+        (("--twilio-token", "12345", "--telnyx-key", KEY, "--phone-key", PHONE_KEY), {}),
         (
             (),
             {
                 "PARROTFISH_TWILIO_TOKEN": "12345",
                 "PARROTFISH_TELNYX_KEY": KEY,
-                "PARROTFISH_PHONE_KEY": "pf_x",
+                "PARROTFISH_PHONE_KEY": PHONE_KEY,
             },
         ),
     ],
@@ -51,9 +53,9 @@ def test_secrets_come_as_options_or_from_the_environment(
     arguments: tuple[str, ...], env: dict[str, Any]
 ) -> None:
     got = config(*arguments, **env)
-    assert (got.twilio_token, got.telnyx_key, got.api_key) == ("12345", KEY, "pf_x")
+    assert (got.twilio_token, got.telnyx_key, got.api_key) == ("12345", KEY, PHONE_KEY)
     assert "12345" not in repr(got)
-    assert "pf_x" not in repr(got)
+    assert PHONE_KEY not in repr(got)
 
 
 def test_an_empty_variable_is_no_secret() -> None:
@@ -68,7 +70,13 @@ def test_limits() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--telnyx-key", "secret"], ["--max-calls", "0"], ["--max-call", "0"], ["--max-silence", "0"]],
+    [
+        ["--telnyx-key", "secret"],
+        ["--phone-key", "pf_abcdefghij_x"],
+        ["--max-calls", "0"],
+        ["--max-call", "0"],
+        ["--max-silence", "0"],
+    ],
 )
 def test_a_bad_one_is_a_usage_error_that_names_it(arguments: list[str]) -> None:
     @click.command

@@ -206,6 +206,7 @@ def test_what_cannot_be_is_a_usage_error_that_names_it(arguments, told, tmp_path
     ("arguments", "told"),
     [
         (["--voice-alias", "boss=nobody"], "--voice-alias: boss=nobody: the voices are heart, "),
+        (["--agent-voice", "nobody"], "--agent-voice: nobody: the voices are heart, "),
         (
             ["--model", "CHECKPOINT", "--device", "cpu", "--kv-memory", "0.001"],
             "0.00 GiB for the KV cache hold",

@@ -17,7 +17,7 @@ from transports.webrtc import WebRtcConfig
 
 _SECRETS = {
     "PARROTFISH_TWILIO_TOKEN": "planted-twilio",
-    "PARROTFISH_PHONE_KEY": "planted-phone",
+    "PARROTFISH_PHONE_KEY": "pf_kmnpqrstuv_planted-phone" + "x" * 30,
     "PARROTFISH_TURN_SECRET": "planted-turn",
     "OPENAI_API_KEY": "planted-openai",
 }
