@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from transports.cli.configuration import file_of, key_of, shown
+from transports.cli.environment import check_environment
 from transports.cli.model import ModelCommand
 from transports.cli.serve import serve
 
@@ -35,6 +36,7 @@ def _show(context: click.Context, /, *, as_json: bool, **_: Any) -> None:
 
     It takes the same options. Passwords, tokens and keys are not printed.
     """
+    check_environment(context, serve)
     settings = list(_settings(context))
     file = file_of(context)
     if as_json:

@@ -21,6 +21,7 @@ from transports.accounts import Prices
 from transports.agent import AgentSettings
 from transports.cli.agent import agent_options
 from transports.cli.console import OperatorConsole
+from transports.cli.environment import check_environment
 from transports.cli.logs import log_options
 from transports.cli.metrics import check_port, metrics_options
 from transports.cli.model import ModelChoice, ModelCommand, model_options
@@ -245,6 +246,8 @@ def serve(
     Each option has an environment variable, such as PARROTFISH_PORT for --port
     or PARROTFISH_MAX_STREAMS for --max-streams.
     """
+    context = click.get_current_context()
+    check_environment(context, context.command)
     settings = Settings(
         host=host,
         port=port,

@@ -183,6 +183,37 @@ def test_a_file_that_is_no_text(file: Path) -> None:
     assert str(file) in output
 
 
+@pytest.mark.parametrize("command", ["config", "serve"])
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("PARROTFISH_MAX_STREAM", "did you mean PARROTFISH_MAX_STREAMS?"),
+        ("PARROTFISH_METRIC_PORT", "did you mean PARROTFISH_METRICS_PORT?"),
+        ("PARROTFISH_QQQQQQ", "parrotfish config lists all that there are"),
+    ],
+)
+def test_a_variable_that_is_no_option_is_a_mistake(command: str, name: str, advice: str) -> None:
+    code, output = parrotfish(command, "--host", "192.0.2.1", **{name: "3"})
+    assert code == 1
+    assert f"Error: {name} is in the environment, and there is no such option; {advice}" in output
+
+
+def test_variables_of_others_are_none() -> None:
+    """Of other programs of ours, those that options name, and what Kubernetes tells of a service parrotfish."""
+    others = {
+        "PARROTFISH_SECRET": "x" * 32,
+        "PARROTFISH_API_KEY": "x",
+        "PARROTFISH_LLM": "x",
+        "PARROTFISH_SERVICE_HOST": "10.96.0.1",
+        "PARROTFISH_SERVICE_PORT": "80",
+        "PARROTFISH_SERVICE_PORT_HTTP": "80",
+        "PARROTFISH_WEB_PORT": "tcp://10.96.0.1:80",
+        "PARROTFISH_PORT_80_TCP": "tcp://10.96.0.1:80",
+        "PARROTFISH_PORT_80_TCP_ADDR": "10.96.0.1",
+    }
+    assert effective("--llm-key-env", "PARROTFISH_LLM", **others)["llm-key-env"][0] == "PARROTFISH_LLM"
+
+
 # -- secrets ------------------------------------------------------------------------------------------
 
 
