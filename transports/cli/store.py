@@ -10,6 +10,7 @@ import click
 from transports.accounts import Keyring, make_limiter
 from transports.accounts.auth import is_loopback
 from transports.cli.types import Url
+from transports.jobs import load_secret
 from transports.settings import Settings, default_data
 from transports.store import Blobs, Database, StoreError, database_url
 
@@ -59,6 +60,7 @@ async def opened(data: Path, url: str | None) -> AsyncIterator[Database]:
 async def check(settings: Settings) -> bool:
     """See that a server with these settings could start; returns whether it has API keys."""
     try:
+        load_secret(settings.data)
         make_limiter(settings.redis_url)
         await Blobs(settings.blobs_place).start()
     except (StoreError, OSError) as error:

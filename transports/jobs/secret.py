@@ -12,6 +12,8 @@ from transports.store import StoreError
 
 ENVIRONMENT = "PARROTFISH_SECRET"
 _BYTES = 32
+_LEAST_CHARACTERS = 32
+_PLACEHOLDER = "change-me"  # of examples
 
 
 class Signer:
@@ -37,6 +39,7 @@ def load_secret(data: Path) -> bytes:
     There it is made on the first call, readable to its owner only. Raises :class:`StoreError`.
     """
     if given := os.environ.get(ENVIRONMENT):
+        _check(given)
         return hashlib.sha256(given.encode()).digest()
     path = data / "secret"
     try:
@@ -49,6 +52,18 @@ def load_secret(data: Path) -> bytes:
     if len(secret) != _BYTES:
         raise StoreError(f"{path}: got {len(secret)} bytes; expected {_BYTES}. Delete it to have a new one")
     return secret
+
+
+def _check(given: str) -> None:
+    """Refuse what can be guessed, which anybody can try out on one signed address and then sign all others."""
+    got = f"{len(given)} characters" if len(given) < _LEAST_CHARACTERS else ""
+    if _PLACEHOLDER in given.lower():
+        got = "the placeholder of an example"
+    if got:
+        raise StoreError(
+            f"{ENVIRONMENT}: got {got}; expected at least {_LEAST_CHARACTERS} characters that nobody can guess, "
+            "such as openssl rand -base64 32 prints"
+        )
 
 
 def _create(path: Path) -> None:

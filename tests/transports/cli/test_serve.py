@@ -77,6 +77,12 @@ def test_a_voice_that_is_not_there_is_a_usage_error(option, given):
     assert "Traceback" not in done.err
 
 
+def test_a_secret_that_can_be_guessed_is_told_and_nothing_is_loaded():
+    done = run("serve", "--port", "0", env={"PARROTFISH_SECRET": "CHANGE-ME"})
+    assert done.code == 1
+    assert done.err.startswith("Error: PARROTFISH_SECRET: got the placeholder of an example; ")
+
+
 def test_a_host_that_is_not_ours_is_told():
     done = run("serve", "--port", "0", "--host", "192.0.2.1")  # a documentation address, RFC 5737
     assert done.code == 1

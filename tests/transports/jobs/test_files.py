@@ -169,8 +169,26 @@ def test_a_secret_is_made_once_and_is_its_owners_alone(
     assert (folder / "secret").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in folder.iterdir()] == ["secret"]
     assert load_secret(tmp_path / "other") != secret
-    monkeypatch.setenv("PARROTFISH_SECRET", "of several servers")
+    monkeypatch.setenv("PARROTFISH_SECRET", "of several servers, 32 or longer")
     assert load_secret(folder) == load_secret(tmp_path / "third") != secret
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("x", "got 1 characters; expected at least 32"),
+        ("x" * 31, "got 31 characters; expected at least 32"),
+        ("CHANGE-ME", "got the placeholder of an example; expected at least 32"),
+        ("CHANGE-ME-to-something-that-nobody-can-guess", "got the placeholder of an example"),
+    ],
+)
+def test_a_secret_that_can_be_guessed_is_refused(
+    given: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARROTFISH_SECRET", given)
+    with pytest.raises(StoreError, match=f"PARROTFISH_SECRET: {told}") as refused:
+        load_secret(tmp_path)
+    assert "such as openssl rand" in str(refused.value)
 
 
 def test_a_secret_that_is_none_is_told(tmp_path: Path) -> None:
