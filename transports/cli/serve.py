@@ -93,7 +93,7 @@ def _aliases(_: click.Context, parameter: click.Parameter, pairs: tuple[str, ...
 @click.option(
     "--context-timeout",
     default=_DEFAULTS.context_seconds,
-    type=click.FloatRange(1.0),
+    type=Number(1.0),
     metavar="SECONDS",
     help="How long a live utterance or a feed of captions may lie idle, silent and untouched.",
 )
