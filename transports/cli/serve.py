@@ -91,7 +91,7 @@ def _aliases(_: click.Context, parameter: click.Parameter, pairs: tuple[str, ...
     help="Text that may wait to be spoken for one client.",
 )
 @click.option(
-    "--context-timeout",
+    "--idle-timeout",
     default=_DEFAULTS.context_seconds,
     type=Number(1.0),
     metavar="SECONDS",
@@ -210,7 +210,7 @@ def serve(
     max_ahead: float,
     max_message_mib: int,
     max_text: int,
-    context_timeout: float,
+    idle_timeout: float,
     grace: float,
     notice: float,
     voice_alias: dict[str, str],
@@ -254,7 +254,7 @@ def serve(
         engine=EngineConfig(max_streams=max_streams, max_ahead=max_ahead, processes=workers.config),
         max_message_bytes=max_message_mib * _MIB,
         max_text=max_text,
-        context_seconds=context_timeout,
+        context_seconds=idle_timeout,
         grace_seconds=grace,
         notice_seconds=notice,
         voice_aliases={**_DEFAULTS.voice_aliases, **voice_alias},
