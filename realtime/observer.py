@@ -147,13 +147,21 @@ class Ended:
 # -- refusals, hearing, conversations ---------------------------------------------------------------------
 
 
+Missing = Literal["room", "engine", "ears", "store"]
+"""What there was none of for a caller who could have been served: a place, or a part of the server that works."""
+
+
 @dataclass(frozen=True, slots=True)
 class TurnedAway:
-    """A caller was answered ``status``, as over HTTP, to something that would have been work."""
+    """A caller was answered ``status``, as over HTTP, to something that would have been work.
+
+    With 503 something was ``missing``.
+    """
 
     origin: Origin | None
     at: float
     status: int
+    missing: Missing = "room"
 
 
 @dataclass(frozen=True, slots=True)

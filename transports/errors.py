@@ -9,12 +9,16 @@ from reprlib import Repr
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Scope
 
 from engine import EngineError, EngineStopped, Overloaded, SpeechBusy, UnknownVoice, UnusableVoice
 from realtime import ears
+from realtime.observer import Missing
 from transports.store import StoreError
+
+_MISSING = "parrotfish.missing"
 
 log = logging.getLogger(__name__)
 
@@ -67,13 +71,17 @@ def expectation(message: str) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Failure:
-    """What a client is told of an error, before it is put into the shape of an API."""
+    """What a client is told of an error, before it is put into the shape of an API.
+
+    If it was not the client's, ``missing`` says of what there was none: for those who run the server.
+    """
 
     message: str
     status: int
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     field: str | None = None
     code: str | None = None
+    missing: Missing = "room"
 
 
 class ErrorJson(BaseModel):
@@ -99,7 +107,7 @@ def failure(error: Exception) -> Failure:
         case Overloaded() | SpeechBusy():
             return Failure(str(error), 503, _retry(error.retry_after))
         case EngineStopped():
-            return Failure(str(error), 503, _retry(1))
+            return Failure(str(error), 503, _retry(1), missing="engine")
         case EngineError():
             return Failure(str(error), 500)
         case ears.UnknownLanguage():
@@ -109,14 +117,14 @@ def failure(error: Exception) -> Failure:
         case ears.TooMuchAudio():
             return Failure(f"audio: {error}", 413, field="audio")
         case ears.HearingOverloaded():
-            return Failure(str(error), 503, _retry(error.retry_after))
+            return Failure(str(error), 503, _retry(error.retry_after), missing="ears")
         case ears.HearingOff():
             return Failure(str(error), 501)
         case ears.HearingError():
             return Failure(str(error), 502)
         case StoreError():  # its text is for the operator
             log.error("%s", error)
-            return Failure("the database cannot be used now", 503, _retry(1))
+            return Failure("the database cannot be used now", 503, _retry(1), missing="store")
         case RequestValidationError():
             first = error.errors()[0]
             return failure(invalid(str(first["loc"][-1]), first["input"], expectation(first["msg"])))
@@ -124,6 +132,19 @@ def failure(error: Exception) -> Failure:
             return Failure(error.detail, error.status_code, error.headers or {})
         case _:
             return Failure("internal error", 500)
+
+
+def refusal(connection: HTTPConnection, error: Exception) -> Failure:
+    """What may be said of an error to who is on a connection, where :func:`missing` finds what was missing."""
+    failed = failure(error)
+    connection.scope[_MISSING] = failed.missing
+    return failed
+
+
+def missing(scope: Scope) -> Missing:
+    """What was missing for an answer with 503, by the ASGI scope of its request."""
+    found: Missing = scope.get(_MISSING, "room")
+    return found
 
 
 def error_response(message: str, status: int, retry_after: float | None = None) -> JSONResponse:
@@ -142,7 +163,7 @@ def handler(dialects: Mapping[str, Teller]) -> Callable[[Request, Exception], Aw
 
     async def on_error(request: Request, error: Exception) -> Response:
         path = request.url.path
-        failed = failure(error)
+        failed = refusal(request, error)
         if isinstance(error, HTTPException):  # what the router refuses: unknown paths and wrong methods
             message = f"{request.method} {path}: {failed.message}"
             code = "not_found" if failed.status == 404 else None

@@ -13,7 +13,7 @@ from realtime.ears import Ears
 from realtime.observer import Observers, TurnedAway
 from transports.accounts import Accounts
 from transports.agent import Agents
-from transports.errors import RequestError
+from transports.errors import Failure, RequestError
 from transports.jobs import Callbacks, Files, Queue
 from transports.metrics import Metrics
 from transports.settings import Settings
@@ -66,9 +66,9 @@ class Services:
         self.speakers.add(speaker)
         return speaker
 
-    def turned_away(self, status: int) -> None:
-        """Somebody was told on a socket that it cannot be done; ``status`` is what HTTP would have said."""
-        self.observer.note(TurnedAway(origin.current(), monotonic(), status))
+    def turned_away(self, failed: Failure) -> None:
+        """Somebody was told on a socket that it cannot be done; its status is what HTTP would have said."""
+        self.observer.note(TurnedAway(origin.current(), monotonic(), failed.status, failed.missing))
 
     def connections(self) -> dict[str, int]:
         """How many are open, by what they are."""

@@ -8,7 +8,7 @@ from engine import EngineError
 from realtime.ears import HearingError
 from transports.accounts import Caller
 from transports.accounts.auth import SUBPROTOCOL, authenticate, welcome
-from transports.errors import RequestError, failure, tell
+from transports.errors import RequestError, refusal, tell
 from transports.services import services_of
 from transports.store import StoreError
 
@@ -25,7 +25,7 @@ async def caller_of(socket: WebSocket, check_room: Callable[[], None]) -> Caller
         caller = await authenticate(socket)
         check_room()
     except (RequestError, EngineError, HearingError, StoreError) as refused:
-        await socket.send_denial_response(tell(failure(refused)))
+        await socket.send_denial_response(tell(refusal(socket, refused)))
         return None
     return caller
 

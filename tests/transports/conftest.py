@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine import Engine, EngineConfig, SpeechModel
+from engine import Engine, EngineConfig, Models
 from engine.audio import AudioStream, output_format
 from engine.models.dual_ar.config import Layout
 from engine.models.hibari import HibariModel
@@ -56,7 +56,7 @@ class Running:
         self.until(lambda: not self.engine.open_streams, "no open stream", seconds)
 
 
-def run_server(settings: Settings, make_model: Callable[[], SpeechModel] = HibariModel) -> Iterator[Running]:
+def run_server(settings: Settings, models: Models = HibariModel) -> Iterator[Running]:
     """A server for the time of a fixture, ready when it is yielded."""
     ready: list[Services] = []
     warm = threading.Event()
@@ -65,7 +65,7 @@ def run_server(settings: Settings, make_model: Callable[[], SpeechModel] = Hibar
         ready.append(services)
         warm.set()
 
-    server = Server(settings, make_model, note)
+    server = Server(settings, models, note)
     listener = server.bind()
     thread = threading.Thread(target=server.serve_on, args=(listener,), daemon=True)
     thread.start()

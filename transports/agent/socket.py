@@ -99,7 +99,7 @@ async def _serve(socket: WebSocket, services: Services, caller: Caller) -> None:
     except Exception as error:
         wrong = failure(error)
         if isinstance(error, _REFUSALS):
-            services.turned_away(wrong.status)
+            services.turned_away(wrong)
         elif socket.client_state is WebSocketState.CONNECTED is socket.application_state:
             log.exception("a conversation broke")
         else:

@@ -37,7 +37,7 @@ from transports.dubbing.messages import (
     ReviseMessage,
     StartMessage,
 )
-from transports.errors import RequestError, failure, invalid
+from transports.errors import Failure, RequestError, failure, invalid
 from transports.fields import check
 from transports.fish.casting import cast, meant
 from transports.fish.schema import parse_request, speech_request
@@ -235,7 +235,7 @@ class _Feed:
                 if not live.stopped and not live.waiting:
                     raise
             except RequestError as error:
-                await _send(self._socket, {**_error(error), **_id(fields)})
+                await _send(self._socket, {**_error(failure(error)), **_id(fields)})
 
     def _do(self, fields: dict[Any, Any]) -> None:
         live = self._live
@@ -304,8 +304,7 @@ def _output(start: StartMessage) -> OutputFormat:
         raise RequestError(str(error), field=error.field) from None
 
 
-def _error(error: Exception) -> dict[str, Any]:
-    told = failure(error)
+def _error(told: Failure) -> dict[str, Any]:
     field = {"field": told.field} if told.field else {}
     return {"type": "error", "message": told.message, "status": told.status, **field}
 
@@ -318,8 +317,9 @@ def _id(fields: dict[Any, Any]) -> dict[str, str]:
 
 async def _refuse(socket: WebSocket, services: Services, error: Exception) -> None:
     """Say what is wrong, and close."""
-    message = _error(error)
-    services.turned_away(message["status"])
+    told = failure(error)
+    services.turned_away(told)
+    message = _error(told)
     code = _CLIENTS_FAULT if message["status"] < 500 else _OUR_FAULT
     if isinstance(error, ConcurrencyExceeded):
         message["max_concurrency"], code = error.max_concurrency, _TRY_AGAIN

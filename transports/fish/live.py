@@ -325,7 +325,7 @@ class _Connection:
     async def _refuse(self, error: Exception, context: str, *, start: bool) -> bool:
         """Tell why something cannot be done; false if nothing more can be."""
         told = failure(error)
-        self._services.turned_away(told.status)
+        self._services.turned_away(told)
         match error:
             case ConcurrencyExceeded(max_concurrency=most):
                 message = {"event": "error", "error": "Concurrency limit exceeded", "max_concurrency": most}

@@ -18,6 +18,7 @@ from realtime.observer import (
     Encoded,
     Ended,
     Floor,
+    Missing,
     Observation,
     Recognised,
     Refused,
@@ -37,8 +38,11 @@ TRANSPORTS = frozenset(
 ANSWERED = frozenset(("http", "openai", "gateway", "asr"))
 """Transports on which a refusal is an answer with its status: it is counted as that, whatever else it was."""
 
-REASONS = {401: "key", 402: "credit", 403: "forbidden", 421: "forbidden", 429: "limit", 503: "full"}
-"""What statuses mean that refuse a caller who asks for nothing wrong."""
+REASONS = {401: "key", 402: "credit", 403: "forbidden", 421: "forbidden", 429: "limit"}
+"""What statuses mean that refuse a caller who asks for nothing wrong; 503 means that something is missing."""
+
+MISSING: dict[Missing, str] = {"room": "full", "engine": "crashed", "ears": "hearing", "store": "store"}
+"""What that is called."""
 
 SECONDS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
 _SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
@@ -146,7 +150,7 @@ class Meters:
         transport, model = _spoken(event.speech)
         self._utterances.labels(transport, model, "refused").inc()
         if event.reason != "other" and transport not in ANSWERED:
-            self._turn_away(transport, "full")
+            self._turn_away(transport, MISSING["room" if event.reason == "full" else "engine"])
 
     def _said(self, event: Said) -> None:
         if event.segment == 0:
@@ -183,11 +187,12 @@ class Meters:
     # -- refusals, hearing, conversations -----------------------------------------------------------
 
     def _turned_away(self, event: TurnedAway) -> None:
-        if (reason := REASONS.get(event.status)) is not None:
+        reason = MISSING[event.missing] if event.status == 503 else REASONS.get(event.status)
+        if reason is not None:
             self._turn_away(_transport(event.origin), reason)
 
     def _turn_away(self, transport: str, reason: str) -> None:
-        if reason == "full" and (state := self._engine_state()) != "ready":
+        if reason in ("full", "crashed") and (state := self._engine_state()) != "ready":
             reason = state
         self._refusals.labels(transport, reason).inc()
 

@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine import origin
 from realtime.observer import TurnedAway
+from transports.errors import missing
 from transports.services import Services
 
 # What these answer is for operators and balancers: that they hear of a full server turns no caller away.
@@ -28,7 +29,7 @@ class Refusals:
             if (status := message.get("status", 0)) >= 400:
                 services = scope["app"].state.services
                 assert isinstance(services, Services)
-                services.observer.note(TurnedAway(origin.current(), monotonic(), status))
+                services.observer.note(TurnedAway(origin.current(), monotonic(), status, missing(scope)))
             await send(message)
 
         await self._app(scope, receive, sending)

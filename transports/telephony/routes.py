@@ -25,7 +25,7 @@ from transports.accounts.auth import is_direct, welcome
 from transports.agent.making import agent_for
 from transports.agent.wishes import AgentWishes
 from transports.description import answers, refuses, takes
-from transports.errors import RequestError, failure, tell
+from transports.errors import RequestError, failure, refusal, tell
 from transports.fields import check
 from transports.services import Services, services_of
 from transports.speech import read_body
@@ -114,7 +114,7 @@ async def _answer(
     try:
         _check_room(services)
     except (RequestError, HearingError) as busy:
-        services.turned_away(failure(busy).status)
+        services.turned_away(failure(busy))
         return Response(twilio.busy(), media_type="application/xml")
     base = called(request, services.settings.public_url).partition("?")[0].replace("http", "ws", 1)
     try:
@@ -145,7 +145,7 @@ async def _serve(socket: WebSocket, stream: MediaStream, provider: str, text: st
         places.enter_context(services.agents.place())
     except (RequestError, HearingError, StoreError) as refused:
         places.close()
-        await socket.send_denial_response(tell(failure(refused)))
+        await socket.send_denial_response(tell(refusal(socket, refused)))
         return
     with places:
         await socket.accept()
@@ -161,7 +161,7 @@ def _conversation(services: Services, caller: Caller) -> Converse:
             async with agent_for(services, caller, line.format.output, wishes) as agent:
                 await agent.run(line)
         except (RequestError, EngineError, HearingError, StoreError) as error:
-            services.turned_away(failure(error).status)
+            services.turned_away(failure(error))
             log.warning("a call was ended: %s", error)
 
     return converse

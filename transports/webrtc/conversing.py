@@ -33,7 +33,7 @@ async def converse(services: Services, peer: Peer) -> None:
                 peer.channel.tell({"type": "ready", "mind": services.agents.mind_name})
                 await _run(agent, peer)
     except _REFUSALS as error:
-        services.turned_away(_refuse(peer, error).status)
+        services.turned_away(_refuse(peer, error))
 
 
 async def _run(agent: Agent, peer: Peer) -> None:

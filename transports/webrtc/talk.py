@@ -269,5 +269,5 @@ class Talk:
 
     def _refuse(self, error: Exception) -> None:
         failed = failure(error)
-        self._services.turned_away(failed.status)
+        self._services.turned_away(failed)
         self._peer.channel.tell({"type": "error", "message": failed.message, "status": failed.status})

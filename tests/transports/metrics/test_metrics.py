@@ -2,22 +2,28 @@
 
 import asyncio
 import secrets
+import shutil
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from engine import EngineConfig, Frame, SpeechError, StreamId
 from engine.audio import AudioStream, output_format
 from engine.speech import Pcm
+from realtime.ears import EarsConfig
+from tests.engine.process.models import SPEC
 from tests.tones import ToneModel
 from tests.transports.agent.client import MIC_RATE, conversing, speech
 from tests.transports.conftest import Running, run_server
 from tests.transports.fish.live_client import LiveClient
 from tests.transports.metrics.conftest import Toning
 from tests.transports.metrics.page import Page
+from tests.transports.voices.recordings import recording
 from transports.metrics.meters import TRANSPORTS
 from transports.settings import Settings
 
@@ -149,6 +155,32 @@ async def test_who_is_refused_is_counted_where_it_happened(toning: Toning) -> No
     assert after.since(before, "parrotfish_refusals_total") == 3
     assert ended(before, after, "http") == {"refused": 1}
     assert ended(before, after, "live") == {"refused": 1, "gone": 2}
+
+
+def test_what_fails_is_not_counted_as_full(tmp_path: Path) -> None:
+    settings = Settings(
+        port=0, data=tmp_path, engine=EngineConfig(max_streams=4), ears=EarsConfig(max_streams=0)
+    )
+    for running in run_server(settings, [SPEC, SPEC]):
+        before = Page.of(running.url)
+        # One of two workers dies before the first byte; the other one is ready.
+        assert httpx.post(f"{running.url}/v1/tts", json={"text": "Let it crash."}).status_code == 503
+        listening = running.url.replace("http", "ws") + "/v1/asr/realtime"
+        with pytest.raises(InvalidStatus, match="503"), connect(listening, proxy=None):
+            pass
+        shutil.rmtree(tmp_path / "blobs")
+        files = {"voices": ("a.wav", recording())}
+        kept = httpx.post(f"{running.url}/model", data={"type": "tts", "title": "A"}, files=files)
+        assert kept.status_code == 503
+        after = Page.of(running.url)
+    counts = {
+        (transport, reason): after.since(
+            before, "parrotfish_refusals_total", transport=transport, reason=reason
+        )
+        for transport, reason in (("http", "crashed"), ("asr_live", "hearing"), ("other", "store"))
+    }
+    assert counts == dict.fromkeys(counts, 1)
+    assert after.since(before, "parrotfish_refusals_total") == len(counts)
 
 
 def test_what_is_wrong_with_a_request_is_no_refusal(toning: Toning) -> None:

@@ -4,9 +4,11 @@ import asyncio
 import socket
 import sys
 import threading
+from typing import get_args
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 
 from engine import Engine, EngineConfig
@@ -19,6 +21,7 @@ from realtime.observer import (
     Encoded,
     Ended,
     Floor,
+    Missing,
     Observation,
     Recognised,
     Refused,
@@ -34,6 +37,7 @@ from tests.tones import ToneModel
 from tests.transports.metrics.page import Page
 from transports.errors import RequestError
 from transports.metrics import Metrics, MetricsConfig
+from transports.metrics.meters import Meters
 from transports.metrics.routes import check_reader
 from transports.settings import Settings
 
@@ -194,6 +198,23 @@ def test_each_event_is_counted_for_what_it_is() -> None:
     # Two were refused while the engine was loading, and it is that which is told.
     assert page.value("parrotfish_refusals_total", transport="live", reason="loading") == 2
     assert page.value("parrotfish_streams") == 0
+
+
+def test_refusals_tell_what_was_missing_and_of_an_engine_that_is_not_ready_its_state() -> None:
+    state, registry = "ready", CollectorRegistry()
+    meters = Meters(registry, lambda: state)
+
+    def reasons() -> dict[str, float]:
+        samples = next(iter(meters._refusals.collect())).samples
+        return {one.labels["reason"]: one.value for one in samples if one.name.endswith("_total")}
+
+    for missing in get_args(Missing):
+        meters.note(TurnedAway(None, 1.0, 503, missing))
+    assert reasons() == {"full": 1, "crashed": 1, "hearing": 1, "store": 1}
+    state = "restarting"
+    for missing in get_args(Missing):
+        meters.note(TurnedAway(None, 1.0, 503, missing))
+    assert reasons() == {"full": 1, "crashed": 1, "hearing": 2, "store": 2, "restarting": 2}
 
 
 def test_unknown_transports_are_one() -> None:
