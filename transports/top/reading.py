@@ -10,6 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 Labels = frozenset[tuple[str, str]]
 
+_MOST = 1e18  # nothing that is counted or measured is more, and sums of such are finite
+
 
 class NoMetrics(Exception):
     """What a server sent is no page of parrotfish's metrics."""
@@ -102,12 +104,18 @@ class Reading:
 
 
 def read(page: str, at: float) -> Reading:
-    """A page in Prometheus' text format. Raises :class:`NoMetrics`."""
+    """A page in Prometheus' text format. Raises :class:`NoMetrics`.
+
+    A sample that is no number (NaN, an infinity) is as good as none: a collector has nothing to tell.
+    """
     samples: dict[str, dict[Labels, float]] = defaultdict(dict)
     try:
         for family in text_string_to_metric_families(page):
             for sample in family.samples:
-                samples[sample.name][frozenset(sample.labels.items())] = float(sample.value)
+                if sample.name.endswith("_bucket") and math.isnan(float(sample.labels["le"])):
+                    raise ValueError(f"{sample.name}: le is NaN")
+                if abs(sample.value) <= _MOST:
+                    samples[sample.name][frozenset(sample.labels.items())] = float(sample.value)
     except (ValueError, KeyError, IndexError) as error:
         raise NoMetrics(f"not in Prometheus' text format: {error}") from None
     if "parrotfish_build_info" not in samples:

@@ -1,6 +1,8 @@
 """Pages of metrics as figures, from pages that the test writes."""
 
+import dataclasses
 import io
+import json
 import math
 
 import pytest
@@ -75,6 +77,21 @@ def test_what_happened_between_two_readings() -> None:
     assert live.onset_p50 == pytest.approx(0.15)  # all four between 0.1 and 0.2
 
 
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "1e308"])
+@pytest.mark.parametrize("sample", [line for line in FIRST.splitlines() if not line.startswith("#")])
+def test_samples_that_are_no_numbers_are_not_there(sample: str, value: str) -> None:
+    name = sample.rpartition(" ")[0]
+    page = FIRST.replace(sample, f"{name} {value}")
+    if "build_info" in name:
+        with pytest.raises(NoMetrics):
+            read(page, 100.0)
+        return
+    for found in (figures(read(page, 100.0)), figures(read(page, 110.0), read(FIRST, 100.0))):
+        assert found.version == "1.2.3"
+        json.dumps(dataclasses.asdict(found), allow_nan=False)
+        Console(file=io.StringIO()).print(show([View("http://a", found)]))
+
+
 def test_a_server_that_has_begun_anew_counts_from_there() -> None:
     found = figures(read(FIRST, 110.0), read(LATER, 100.0))
     assert found.rtf == pytest.approx(0.1)
@@ -96,7 +113,13 @@ def test_beyond_the_last_bound_nothing_is_known() -> None:
     assert Buckets((1.0, math.inf), (0.0, 3.0), 90.0).quantile(0.5) == 1.0
 
 
-@pytest.mark.parametrize("page", ["<html>", '{"message": "no"}', "up 1\n", "parrotfish_build_info{ 1\n"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        *("<html>", '{"message": "no"}', "up 1\n", "parrotfish_build_info{ 1\n"),
+        *(FIRST.replace('le="0.1"', label) for label in ('le="x"', 'le="NaN"', 'l="0.1"')),
+    ],
+)
 def test_a_page_of_something_else_is_refused(page: str) -> None:
     with pytest.raises(NoMetrics):
         read(page, 0.0)
