@@ -25,7 +25,10 @@ from tests.hearing import transcribe, word_error_rate
 from tests.tones import ToneModel
 from tests.transports.conftest import Running, run_server, server
 from tests.transports.fish.live_client import LiveClient
+from tests.transports.webrtc.client import RATE as PEER_RATE
+from tests.transports.webrtc.client import client
 from transports.settings import Settings
+from transports.webrtc import WebRtcConfig
 
 __all__ = ["server"]  # the fixture
 
@@ -290,6 +293,26 @@ async def test_10_one_container_however_often_it_is_flushed(
         assert data.count(header) == 1
     audio, rate = decode(data)
     assert len(audio) / rate == pytest.approx(sum(chunks.values()), abs=packet + 0.001 * len(chunks))
+
+
+async def test_11_a_peer_is_answered_and_heard_with_no_stun_server_in_reach() -> None:
+    """From within a NAT, such as Docker's bridge; no packet comes back from that STUN server, nor an error."""
+    servers = ("stun:192.0.2.1", "turn:192.0.2.1")
+    webrtc = WebRtcConfig(announced=("203.0.113.9",), ice_servers=servers, turn_secret="north")
+    for running in run_server(Settings(port=0, webrtc=webrtc)):
+        async with client(running.url) as peer:
+            answer = await peer.post(await peer.offer())
+            assert "203.0.113.9" in answer.text
+            assert "srflx" not in answer.text
+            assert 'credential-type="password"' in answer.headers["Link"]
+            assert answer.headers["ETag"]
+            await asyncio.wait_for(peer.opened.wait(), 20)
+            peer.say("start", request={"text": "The boat came in at noon."})
+            peer.say("stop")
+            await peer.until("finish")
+            await peer.until_quiet()
+            heard = transcribe(peer.pcm, PEER_RATE)
+            assert word_error_rate("The boat came in at noon.", heard) == 0.0
 
 
 async def test_12_clients_that_come_and_go_leave_nothing_behind(server: Running) -> None:
