@@ -27,6 +27,7 @@ from tests.transports.gateways.conftest import recording
 from tests.transports.voices.recordings import PNG
 from transports.accounts import Keyring
 from transports.app import create_app
+from transports.security.config import Limits
 from transports.settings import Settings
 from transports.store import Database, database_url
 
@@ -146,8 +147,12 @@ def test_every_operation_answers_as_it_is_described(
         if kind == "valid":
             _with_voices_that_there_are(case, voice)
         answer = case.call(server.url, session=session, timeout=30)
-        if answer.content != b"Invalid HTTP request received.":  # uvicorn's word for an address of 64 KiB
-            case.validate_response(answer, checks=CHECKS)
+        if answer.content == b"Invalid HTTP request received.":  # uvicorn's word for an address of 64 KiB
+            return
+        if answer.status_code == 414:  # before anybody knows what is asked for
+            assert len(answer.request.path_url) > Limits().line - 100
+            return
+        case.validate_response(answer, checks=CHECKS)
 
     answers()
 

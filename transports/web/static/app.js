@@ -65,6 +65,7 @@ function speak() {
   });
   speech = mine;
   mine.run(url("v1/tts/live"), settings.request, settings.text, settings.trickle, access.key);
+  showNumbers(0); // not those of the one before until the next frame
   animate();
 }
 
