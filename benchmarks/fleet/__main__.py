@@ -129,6 +129,7 @@ def main(
                 status.update("three replicas start")
                 with fleet.running(streams, out) as ready:
                     for name in chosen:
+                        ready.until_idle()  # and the balancer knows it
                         status.update(name)
                         results.add(name, *asyncio.run(parts[name](ready)))
     except (NoHAProxy, NoPostgres, NoRedis, ServerFailed, OSError, httpx.HTTPError) as error:
